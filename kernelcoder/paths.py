@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where things lie. ``O=dir`` (environment ``KERNELCODER_O``) moves ``.config`` and ``results/``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def output() -> Path:
+    """The folder that holds ``.config`` and ``results/``: the tree itself unless ``O=`` is given."""
+    chosen = os.environ.get("KERNELCODER_O", "")
+    return Path(chosen).resolve() if chosen else ROOT
+
+
+def config_file() -> Path:
+    """The current ``.config`` (``KCONFIG_CONFIG`` wins, as in the kernel)."""
+    chosen = os.environ.get("KCONFIG_CONFIG", "")
+    return Path(chosen).resolve() if chosen else output() / ".config"
+
+
+def machine() -> str:
+    """Name under which results lie: ``KERNELCODER_MACHINE`` or the host name, made file-safe."""
+    name = os.environ.get("KERNELCODER_MACHINE", "") or platform.node() or "machine"
+    return re.sub(r"[^a-z0-9.-]+", "-", name.lower()).strip("-.") or "machine"
+
+
+def results() -> Path:
+    """``results/<machine>/``: one folder per cell, and ``calls/`` with recorded replies."""
+    return output() / "results" / machine()
+
+
+def cache() -> Path:
+    """Compiled candidates, precompiled headers, roofs: everything that may be deleted."""
+    return output() / "results" / ".cache"
