@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The judge's side of the baseline process: start it, map regions into it, time its windows."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kernelcoder.paths import ROOT
+
+_PREPARE_SECONDS = 180.0
+_WINDOW_SECONDS = 60.0
+_EMPTY_WINDOWS = 9
+
+
+class BaselineFailed(Exception):
+    """The baseline could not be built or run; timing goes on without it and says so."""
+
+
+def _environment(cache: Path) -> dict[str, str]:
+    """Environment of the worker: one thread, an allocator that keeps freed pages, own caches."""
+    keep = {
+        k: v
+        for k, v in os.environ.items()
+        if k in ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "KERNELCODER_OPS_PATH")
+    }
+    return keep | {
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "MALLOC_MMAP_MAX_": "0",
+        "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
+        "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+class Baselines:
+    """One worker process, started at first use. Not thread-safe: the timing lease guards it."""
+
+    def __init__(self, cache: Path, nice: int = 0) -> None:
+        self._cache, self._nice = cache, nice
+        self._process: subprocess.Popen[bytes] | None = None
+        self._sock: socket.socket | None = None
+        self._clock = 0
+        self._overhead: dict[tuple[str, str], int] = {}
+        self._mapped: set[str] = set()
+
+    def _start(self) -> socket.socket:
+        """The socket of a live worker; a dead one is replaced and forgets its regions."""
+        if self._sock is not None and self._process is not None and self._process.poll() is None:
+            return self._sock
+        self.close()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._cache.mkdir(parents=True, exist_ok=True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "kernelcoder.verify.baseline_worker", str(theirs.fileno())],
+            pass_fds=(theirs.fileno(),), env=_environment(self._cache), cwd=ROOT, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        theirs.close()
+        if self._nice:
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, self._nice)
+        self._sock = ours
+        # The kernel's per-process CPU clock: (~pid << 3) | 2, readable from outside, all threads.
+        self._clock = ((~self._process.pid) << 3) | 2
+        return ours
+
+    def _ask(
+        self, message: dict[str, Any], fds: Sequence[int] = (), seconds: float = _PREPARE_SECONDS
+    ) -> None:
+        sock = self._start()
+        sock.settimeout(seconds)
+        try:
+            socket.send_fds(sock, [json.dumps(message).encode()], list(fds))
+            answer = sock.recv(1 << 16)
+        except OSError as error:
+            self.close()
+            raise BaselineFailed(f"the baseline process did not answer: {error}") from error
+        if not answer:
+            self.close()
+            raise BaselineFailed("the baseline process ended")
+        reply = json.loads(answer)
+        if not reply["ok"]:
+            raise BaselineFailed(reply["error"])
+
+    def map(
+        self, name: str, fds: Sequence[int], layout: Sequence[Any], scalars: Sequence[Any]
+    ) -> None:
+        """Map a region's two file descriptors under ``name`` (once per worker life)."""
+        self._start()
+        if name not in self._mapped:
+            self._ask({"op": "map", "region": name, "layout": layout, "scalars": scalars}, fds)
+            self._mapped.add(name)
+
+    def drop(self, name: str) -> None:
+        """Unmap a region."""
+        if name in self._mapped:
+            self._mapped.discard(name)
+            self._ask({"op": "drop", "region": name})
+
+    def prepare(self, name: str, task: str, kind: str) -> None:
+        """Compile and warm one baseline for a region; raises BaselineFailed."""
+        self._ask({"op": "prepare", "region": name, "task": task, "kind": kind})
+
+    def window(self, name: str, task: str, kind: str, count: int) -> int:
+        """CPU nanoseconds of running calls 0 ... count-1 once each, harness overhead included."""
+        sock = self._start()
+        sock.settimeout(_WINDOW_SECONDS)
+        message = {
+            "op": "window",
+            "region": name,
+            "task": task,
+            "kind": kind,
+            "first": 0,
+            "count": count,
+        }
+        try:
+            sock.send(json.dumps(message).encode())
+            first = sock.recv(1 << 16)
+            if first != b"r":
+                raise BaselineFailed(
+                    json.loads(first)["error"] if first else "the baseline process ended"
+                )
+            before = time.clock_gettime_ns(self._clock)
+            sock.send(b"g")
+            last = sock.recv(1 << 16)
+            after = time.clock_gettime_ns(self._clock)
+        except OSError as error:
+            self.close()
+            raise BaselineFailed(f"the baseline process did not answer: {error}") from error
+        if last != b"d":
+            raise BaselineFailed(
+                json.loads(last)["error"] if last else "the baseline process ended"
+            )
+        return after - before
+
+    def overhead(self, name: str, task: str, kind: str) -> int:
+        """CPU nanoseconds of an empty window: what go and done themselves cost."""
+        key = (name, kind)
+        if key not in self._overhead:
+            empty = [self.window(name, task, kind, 0) for _ in range(_EMPTY_WINDOWS)]
+            self._overhead[key] = sorted(empty)[_EMPTY_WINDOWS // 2]
+        return self._overhead[key]
+
+    def kill(self) -> None:
+        """End the worker at once, from any thread; whoever waits for it gets BaselineFailed."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def close(self) -> None:
+        """End the worker; the next use starts another."""
+        if self._sock is not None:
+            self._sock.close()
+        if self._process is not None:
+            try:
+                self._process.wait(2)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._process, self._sock = None, None
+        self._overhead.clear()
+        self._mapped.clear()
