@@ -29,7 +29,7 @@ from kernelcoder.verify.refresh import Bench
 from kernelcoder.verify.roofline import Roofs
 
 # Calls per round: enough in a hot round to rise above the clock's grain, one in a cold round.
-_CALLS = {"hot": 8, "cold": 1}
+CALLS = {"hot": 8, "cold": 1}
 _SEARCH_PAIRS = (8, 24)
 _BLOCK_ROUNDS = {"hot": 6, "cold": 2}
 # Rounds that do not count: a fresh process first meets its page tables and branch predictors.
@@ -93,7 +93,7 @@ class Timer:
                     self._contest.forget(bench)
                     bench.close()
             self._benches[name] = [
-                Bench(task, case, _CALLS[regime(case)], rng) for case in task.timing
+                Bench(task, case, CALLS[regime(case)], rng) for case in task.timing
             ]
         return self._benches[name]
 
