@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process of one candidate, seen from the judge: run it, time it, freeze it, end it.
+
+What is believed of a child: the bytes of the output region, read while it is frozen; that a token
+with this run's nonce arrived; and what the kernel says (wait status, CPU clock). Its text is not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import signal
+import socket
+import struct
+import time
+from dataclasses import dataclass
+
+GRACE = 5.0  # seconds within which the kernel must have ended a killed process
+EVENT = struct.Struct("<Iiqqq")  # protocol.h: KcEvent
+STARTED, STOPPED, EXITED = 1, 2, 3
+EXIT_NO_SYMBOL, EXIT_NO_LOAD, EXIT_HARNESS = 96, 97, 98  # a child that never came to run
+_GO = struct.Struct("<IIIIQ")
+_TOKEN = struct.Struct("<QQ")
+_TOUCH = 1
+_LOADED, _READY, _DONE = 1, 2, 3
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_Event = tuple[int, int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one child: address space beyond its regions (MiB), CPU seconds in all, threads it may
+    use, KiB of stderr, and the first core it is pinned to (-1: the slot's)."""
+
+    memory_mb: int = 2048
+    cpu_seconds: int = 30
+    threads: int = 1
+    output_kb: int = 64
+    core: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One run on the judge's clocks: wall time from go to done; CPU time of all the child's
+    threads from go to the freeze, and the part of it that was spent after ``done``."""
+
+    wall_ns: int
+    cpu_ns: int
+    late_cpu_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a child ended: ``kind`` is exited or signaled, ``code`` the exit code or signal.
+
+    ``cpu_ns`` and ``max_rss_kb`` are the kernel's; ``stderr`` is untrusted text; ``oom`` is a
+    judgment from the signal and that text."""
+
+    kind: str
+    code: int
+    cpu_ns: int
+    max_rss_kb: int
+    stderr: str
+    oom: bool
+
+
+class Died(Exception):
+    """The child ended, or shut the judge out, when it should have answered."""
+
+    def __init__(self, exit: Exit) -> None:
+        self.exit = exit
+        super().__init__(f"{exit.kind} {exit.code}: {exit.stderr.strip()[-200:]}")
+
+
+class Tampered(Died):
+    """The child wrote to the harness's own pipe, or something other than the awaited token."""
+
+
+class TimedOut(Exception):
+    """The child did not answer in time and was killed; ``exit`` says how it had behaved."""
+
+    def __init__(self, exit: Exit) -> None:
+        self.exit = exit
+        super().__init__("no answer in time")
+
+
+class Child:
+    """The process of one candidate, seen from the judge."""
+
+    def __init__(
+        self,
+        control: socket.socket,
+        pid: int,
+        pidfd: int,
+        go: int,
+        done: int,
+        err: int,
+        limits: Limits,
+    ) -> None:
+        self._control, self._pid, self._pidfd = control, pid, pidfd
+        self._go, self._done, self._err, self._limits = go, done, err, limits
+        self._clock = (~pid << 3) | 2  # the process's CPU clock: Linux's encoding, no rights needed
+        self._frozen = False
+        self._exit: Exit | None = None
+        self._poll = select.poll()
+        self._poll.register(done, select.POLLIN)
+
+    def pid(self) -> int:
+        """Process id; may belong to nobody once the child has ended."""
+        return self._pid
+
+    def cpu_ns(self) -> int:
+        """CPU time of all threads so far; the last known figure once the child has ended."""
+        try:
+            return time.clock_gettime_ns(self._clock)
+        except OSError:
+            return self._exit.cpu_ns if self._exit else 0
+
+    def loaded(self, timeout: float) -> None:
+        """Waits until the candidate is loaded and its ``kernel`` found.
+
+        Raises TimedOut, or Died: with exit code 96 (no such function) or 97 (the dynamic loader
+        refused), or however a constructor died."""
+        self._await(0, _LOADED, time.monotonic() + timeout)
+
+    def run(
+        self, first: int, count: int, reps: int = 1, touch: bool = False, timeout: float = 10.0
+    ) -> Window:
+        """Makes ``reps`` passes over calls first..first+count-1, then freezes the child.
+
+        With ``touch`` it first reads a byte of each page of those calls, outside the window. It
+        stays frozen until the next run, so that outputs can be read at leisure."""
+        if self._exit is not None:
+            raise Died(self._exit)
+        deadline = time.monotonic() + timeout
+        nonce = int.from_bytes(os.urandom(8), "little")
+        self._thaw()
+        self._tell(_GO.pack(first, count, reps, _TOUCH if touch else 0, nonce))
+        self._await(nonce, _READY, deadline)
+        cpu, wall = self.cpu_ns(), time.perf_counter_ns()
+        self._tell(_TOKEN.pack(nonce, 0)[:8])
+        self._await(nonce, _DONE, deadline)
+        wall, done = time.perf_counter_ns() - wall, self.cpu_ns()
+        self._freeze(max(GRACE, deadline - time.monotonic()))
+        end = self.cpu_ns()
+        if self._poll.poll(0):
+            raise self._over(Tampered)
+        return Window(wall, end - cpu, end - done)
+
+    def finish(self) -> Exit:
+        """Kills and reaps the child, if it still lives. Nothing of it is left afterwards."""
+        if self._exit is None:
+            self._kill()
+            # A slot that does not answer is gone and took the child along (parent death signal).
+            self._exit = self._reap(GRACE, killed=True) or self._lost()
+            for fd in (self._pidfd, self._go, self._done, self._err):
+                os.close(fd)
+        return self._exit
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def _thaw(self) -> None:
+        if self._frozen:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
+            self._frozen = False
+
+    def _freeze(self, timeout: float) -> None:
+        """Stops all threads; returns when the kernel says that they stand."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGSTOP)
+        event = self._event(timeout)
+        if event is None:
+            raise TimedOut(self.finish())
+        if event[0] != STOPPED:
+            raise self._over(Died, event)
+        self._frozen = True
+
+    def _tell(self, data: bytes) -> None:
+        try:
+            os.write(self._go, data)
+        except BrokenPipeError:
+            raise self._over(Died) from None
+
+    def _await(self, nonce: int, kind: int, deadline: float) -> None:
+        if not self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise TimedOut(self.finish())
+        token = os.read(self._done, _TOKEN.size)
+        if not token:
+            raise self._over(Died)
+        if token != _TOKEN.pack(nonce, kind):
+            raise self._over(Tampered)
+
+    def _event(self, timeout: float) -> _Event | None:
+        self._control.settimeout(timeout)
+        try:
+            data = self._control.recv(EVENT.size)
+        except (TimeoutError, ConnectionError):
+            return None
+        return EVENT.unpack(data) if len(data) == EVENT.size else None
+
+    def _over(self, error: type[Died], event: _Event | None = None) -> Died:
+        """The error for a child that is dead or must be. Its own end, which may be on its way, is
+        preferred to our kill; a child that only closed its pipes is killed."""
+        if self._exit is None:
+            self._thaw()
+            exit = self._reap(0.2, killed=False, event=event) if error is Died else None
+            if exit is None:
+                return error(self.finish())
+            self._exit = exit
+            for fd in (self._pidfd, self._go, self._done, self._err):
+                os.close(fd)
+        return error(self._exit)
+
+    def _reap(self, timeout: float, killed: bool, event: _Event | None = None) -> Exit | None:
+        """The child's end as the slot tells it, None if it does not within ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        while event is None or event[0] != EXITED:
+            left = deadline - time.monotonic()
+            event = self._event(left) if left > 0 else None
+            if event is None:
+                return None
+        _, status, _, cpu_ns, rss = event
+        text = self._text()
+        if os.WIFSIGNALED(status):
+            code = os.WTERMSIG(status)
+            ours = killed or code == signal.SIGXCPU
+            # A SIGKILL that neither we nor the CPU limit sent is the kernel's out-of-memory killer.
+            unasked = code == signal.SIGKILL and not ours and not self._spent(cpu_ns)
+            return Exit("signaled", code, cpu_ns, rss, text, unasked or _no_memory(text))
+        return Exit("exited", os.WEXITSTATUS(status), cpu_ns, rss, text, _no_memory(text))
+
+    def _spent(self, cpu_ns: int) -> bool:
+        """Whether the kernel killed it for its CPU limit (one second past the soft one)."""
+        return cpu_ns >= self._limits.cpu_seconds * 1_000_000_000
+
+    def _lost(self) -> Exit:
+        self._control.close()  # the next start makes a new slot
+        return Exit("signaled", int(signal.SIGKILL), 0, 0, self._text() + "(the slot ended)", False)
+
+    def _text(self) -> str:
+        data = os.pread(self._err, self._limits.output_kb << 10, 0)
+        return _CONTROL.sub("", data.decode(errors="replace"))
+
+
+def _no_memory(text: str) -> bool:
+    """Whether a child's last words are those of a failed allocation (a heuristic: it could lie, but
+    has nothing to gain by it)."""
+    said = ("bad_alloc", "annot allocate memory", "null pointer: an allocation failed")
+    return any(words in text for words in said)
