@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Score against budget, from search timings: what a run knew while it ran.
+
+Two scores: the share of tasks verified so far, and exp(mean u) with u = max(0, log speedup) of the
+best kernel so far: a failed or slower kernel would not be deployed, so it counts as the baseline
+itself. Where all attempts of a cell are independent drafts the curve over attempts is the unbiased
+expectation over their orders (pass@k, best-of-k); else it is the one order that happened.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from kernelcoder.report import stats
+from kernelcoder.report.source import CellRun, TaskRun, Try
+
+AXES: dict[str, str] = {
+    "attempts": "attempts per task",
+    "tokens": "tokens per task",
+    "cost": "US dollars per task",
+    "seconds": "charged seconds per task (model and verifier)",
+}
+MOST_POINTS = 100
+BAND_DRAWS = 1000
+
+Scores = list[tuple[float, list[float], list[float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points (budget, share verified, speedup so far) and, for each, a 95 % band (share low, high,
+    speedup low, high). ``expected`` marks the estimator over
+    orders; ``unknown`` says why there are no points, "" if there are."""
+
+    axis: str
+    points: tuple[tuple[float, float, float], ...]
+    expected: bool = False
+    unknown: str = ""
+    bands: tuple[tuple[float, float, float, float], ...] = ()
+
+
+def utility(attempt: Try, baseline: str) -> float:
+    """max(0, log search speedup) of a verified attempt, else 0."""
+    verdict = attempt.verdict
+    if verdict is None or not verdict.verified or verdict.timing is None:
+        return 0.0
+    ratio = verdict.timing.speedup.get(baseline)
+    return max(0.0, math.log(ratio.median)) if ratio else 0.0
+
+
+def right(attempt: Try) -> bool:
+    """Whether the verifier called this attempt verified."""
+    return attempt.verdict is not None and attempt.verdict.verified
+
+
+def independent(task: TaskRun) -> bool:
+    """Whether every attempt is a draft that saw no other attempt and no memory."""
+    return all(
+        t.proposal.role == "draft" and not t.proposal.shown and not t.context for t in task.tries
+    )
+
+
+def curve(run: CellRun, axis: str) -> Curve:
+    """The curve of one cell over one of :data:`AXES`."""
+    tasks = [task for task in run.tasks if any(t.verdict for t in task.tries)]
+    if not tasks:
+        return Curve(axis, (), unknown="no attempt was judged")
+    judged = [[t for t in task.tries if t.verdict is not None] for task in tasks]
+    if axis == "attempts":
+        sizes = {len(tries) for tries in judged}
+        if len(sizes) == 1 and len(tasks) == len(run.tasks) and all(map(independent, tasks)):
+            return _curve(axis, _expected(tasks, judged, sizes.pop()), len(run.tasks), True)
+    price = {"tokens": _tokens, "cost": _cost, "seconds": _seconds}.get(axis, _one)
+    prices = [[price(t) for t in tries] for tries in judged]
+    if any(p is None for row in prices for p in row):
+        return Curve(axis, (), unknown=f"{axis} of some calls are unknown")
+    known = [[float(p) for p in row if p is not None] for row in prices]
+    return _curve(axis, _stepwise(tasks, judged, known), len(run.tasks))
+
+
+def _one(_: Try) -> float | None:
+    return 1.0
+
+
+def _tokens(t: Try) -> float | None:
+    return t.tokens
+
+
+def _cost(t: Try) -> float | None:
+    return t.usage.cost_usd if t.usage else None
+
+
+def _seconds(t: Try) -> float | None:
+    return t.seconds
+
+
+def _expected(tasks: Sequence[TaskRun], judged: Sequence[Sequence[Try]], n: int) -> Scores:
+    """Per task pass@k and best-of-k for k = 1..n."""
+    gains = [
+        [utility(t, task.baseline) for t in tries]
+        for task, tries in zip(tasks, judged, strict=True)
+    ]
+    good = [sum(map(right, tries)) for tries in judged]
+    return [
+        (
+            float(k),
+            [stats.pass_at_k(n, c, k) for c in good],
+            [stats.best_of_k(row, k) for row in gains],
+        )
+        for k in range(1, n + 1)
+    ]
+
+
+def _stepwise(
+    tasks: Sequence[TaskRun], judged: Sequence[Sequence[Try]], prices: Sequence[Sequence[float]]
+) -> Scores:
+    """Per task the best so far at each budget; a task that stopped keeps its best."""
+    steps = []
+    for task, tries, row in zip(tasks, judged, prices, strict=True):
+        spent, best, found = 0.0, 0.0, False
+        at, gain, seen = [-math.inf], [0.0], [0.0]
+        for attempt, price in zip(tries, row, strict=True):
+            spent, best = spent + price, max(best, utility(attempt, task.baseline))
+            found = found or right(attempt)
+            at.append(spent)
+            gain.append(best)
+            seen.append(float(found))
+        steps.append((at, gain, seen))
+    budgets = _thin(sorted({round(b, 9) for at, _, _ in steps for b in at[1:]}))
+    scores: Scores = []
+    for budget in budgets:
+        reached = [bisect_right(at, budget + 1e-9) - 1 for at, _, _ in steps]
+        pairs = list(zip(steps, reached, strict=True))
+        scores.append((budget, [s[2][i] for s, i in pairs], [s[1][i] for s, i in pairs]))
+    return scores
+
+
+def _curve(axis: str, scores: Scores, total: int, expected: bool = False) -> Curve:
+    """Means over all ``total`` tasks (those without an attempt count as nothing found), and 95 %
+    bands from resampling tasks, the same resamples at every budget."""
+    import numpy
+
+    idle = [0.0] * (total - len(scores[0][1]))
+    shares = numpy.array([share + idle for _, share, _ in scores])
+    gains = numpy.array([gain + idle for _, _, gain in scores])
+    rng = numpy.random.Generator(numpy.random.PCG64(0))
+    weights = rng.multinomial(total, [1 / total] * total, size=BAND_DRAWS).T / total
+    share_band = numpy.percentile(shares @ weights, (2.5, 97.5), axis=1)
+    speed_band = numpy.exp(numpy.percentile(gains @ weights, (2.5, 97.5), axis=1))
+    speeds = numpy.exp(gains.mean(axis=1))
+    return Curve(
+        axis,
+        tuple(
+            zip(
+                [x for x, _, _ in scores],
+                shares.mean(axis=1).tolist(),
+                speeds.tolist(),
+                strict=True,
+            )
+        ),
+        expected,
+        bands=tuple(zip(*share_band.tolist(), *speed_band.tolist(), strict=True)),
+    )
+
+
+def _thin(values: list[float]) -> list[float]:
+    """At most :data:`MOST_POINTS` of sorted values, the last one kept."""
+    if len(values) <= MOST_POINTS:
+        return values
+    stride = (len(values) - 1) / (MOST_POINTS - 1)
+    return [values[round(i * stride)] for i in range(MOST_POINTS)]
+
+
+def fast_curve(
+    run: CellRun, speedup: Callable[[TaskRun], float | None]
+) -> list[tuple[float, float]]:
+    """fast_p against p from 0 to 4 on final numbers, as steps; p = 0 is the share verified."""
+    if not run.tasks:
+        return []
+    values = [speedup(task) for task in run.tasks]
+    good = sum(task.winner is not None for task in run.tasks)
+    edges = sorted({min(4.0, v) for v in values if v is not None} | {4.0})
+    points = [(0.0, good / len(run.tasks))]
+    points += [(p, stats.fast_p(values, p) or 0.0) for p in edges]
+    return points

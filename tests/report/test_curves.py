@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Curves end where the attempts end, never fall, and say when they cannot be drawn."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from report import synthetic
+
+from kernelcoder.report import source
+from kernelcoder.report.curves import curve, right, utility
+
+
+def test_curves_rise_and_end_at_the_best_so_far(tmp_path: Path) -> None:
+    for folder in synthetic.tree(tmp_path)[:4]:
+        run = source.load(folder)
+        best = [
+            max((utility(t, task.baseline) for t in task.tries), default=0) for task in run.tasks
+        ]
+        share = sum(any(map(right, task.tries)) for task in run.tasks) / len(run.tasks)
+        for axis in ("attempts", "seconds"):
+            points = curve(run, axis).points
+            assert points[-1][1] == pytest.approx(share)
+            assert points[-1][2] == pytest.approx(math.exp(sum(best) / len(best)))
+            for (_, at, speed), (low, high, slow, fast) in zip(
+                points, curve(run, axis).bands, strict=True
+            ):
+                assert low - 1e-9 <= at <= high + 1e-9
+                assert slow - 1e-9 <= speed <= fast + 1e-9
+            assert points[-1][1] == 1.0 or curve(run, axis).bands[-1][0] < points[-1][1]
+            for column in (0, 1, 2):
+                one = [p[column] for p in points]
+                assert all(a <= b + 1e-12 for a, b in zip(one, one[1:], strict=False))
+
+
+def test_only_independent_drafts_use_the_estimator(tmp_path: Path) -> None:
+    drafts = source.load(synthetic.cell(tmp_path, synthetic.Spec("best_of_n")))
+    chain = source.load(synthetic.cell(tmp_path, synthetic.Spec("refine")))
+    assert curve(drafts, "attempts").expected
+    assert not curve(chain, "attempts").expected
+    first = curve(drafts, "attempts").points[0]
+    every = [t for task in drafts.tasks for t in task.tries]
+    assert first[1] == pytest.approx(sum(map(right, every)) / len(every))
+
+
+def test_unknown_prices_give_no_curve_and_a_reason(tmp_path: Path) -> None:
+    run = source.load(synthetic.cell(tmp_path, synthetic.Spec(tokens=True)))
+    assert curve(run, "cost").points == ()
+    assert "unknown" in curve(run, "cost").unknown
+    assert curve(run, "tokens").points
