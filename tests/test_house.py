@@ -68,6 +68,8 @@ def test_public_names_have_docstrings() -> None:
         if tree.body and not ast.get_docstring(tree):
             silent.append(str(path.relative_to(ROOT)))
         for node in tree.body:
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_") and not ast.get_docstring(node):
+            public = isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
+            # a task's reference is shown in the prompt as it stands, the description beside it
+            if public and not ast.get_docstring(node) and not (node.name == "reference" and "core" in path.parts):
                 silent.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
     assert silent == []

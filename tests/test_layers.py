@@ -9,19 +9,26 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-BASE = {"errors", "records", "task", "history", "paths", "version"}
-CORE = BASE | {"config", "ledger", "budget", "registry", "recordings", "states"}
+BASE = {"errors", "records", "task", "history", "paths"}
+CONFIG = {"config", "config_lines", "config_files"}
+LEDGER = {"ledger", "states", "contents"}
+CORE = BASE | CONFIG | LEDGER | {"budget", "registry", "recordings"}
+MATRIX = {"matrix", "cell_state", "cells", "standing"}
+MEMBERS = {"models", "backends", "verify", "prompts", "memory"}
 
-# room -> rooms it may import besides itself
+# room -> rooms it may import besides itself, lowest first
 ALLOWED: dict[str, set[str]] = {
     **{room: BASE for room in BASE},
-    "config": BASE,
-    "ledger": BASE,
-    "states": BASE,
+    **{room: BASE | CONFIG for room in CONFIG},
+    **{room: BASE | LEDGER for room in LEDGER},
     "budget": BASE,
-    "recordings": BASE | {"ledger"},
-    "registry": BASE | {"config"},
+    "recordings": BASE | LEDGER,
+    "registry": BASE | CONFIG,
+    "cell_state": CORE | {"matrix"},
     "matrix": CORE | {"backends", "models"},
+    "cells": CORE | {"matrix"},
+    "standing": CORE | {"matrix", "cells"},
+    "auditing": BASE | LEDGER,
     "models": BASE | {"recordings"},
     "verify": BASE,
     "backends": BASE | {"verify"},
@@ -29,11 +36,11 @@ ALLOWED: dict[str, set[str]] = {
     "memory": BASE,
     "methods": {"records", "history"},
     "benchmarks": {"task", "errors"},
-    "engine": CORE | {"models", "backends", "verify", "prompts", "memory", "methods", "matrix"},
+    "engine": CORE | MATRIX | MEMBERS | {"methods"},
     "progress": BASE,
-    "runner": CORE | {"models", "backends", "verify", "prompts", "memory", "methods", "matrix", "engine", "progress", "benchmarks"},
-    "report": CORE | {"matrix"},
-}  # fmt: skip
+    "runner": CORE | MATRIX | MEMBERS | {"methods", "engine", "progress", "benchmarks"},
+    "report": CORE | MATRIX,
+}
 
 
 def rooms() -> dict[Path, str]:
