@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hard caps on what is spent: reserve an upper estimate, then commit the actual or refund.
+
+Scopes nest (task inside cell); a reservation must fit in every scope, in every component, or it is
+not given. A reply may cost more than its estimate: that is recorded as it is, and the next
+reservation fails.
+
+**Charged and paid.** A shared draft or a recorded reply is charged in full, so that methods compare
+at equal cost, although it is paid only once. Accounts hold what is charged.
+
+**Unknown prices.** Money that a provider did not report is unknown (None), never zero, and a sum
+with an unknown part is unknown. Under a money cap an unknown sum admits nothing more: after the
+first reply without a price the scope stops, and says why. Tokens that a server did not report
+are charged at the reserved upper estimate when a token cap is set, and stay unknown in reports.
+
+**Determinism.** A cell's token and money caps are divided evenly among its tasks (the ``uniform``
+allocator), so whether an attempt is admitted depends on its own task alone, never on which task
+was faster. Wall time cannot be reproduced; the decision it leads to is an event.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+COMPONENTS = ("attempts", "tokens", "usd", "wall_s", "device_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A spent or reserved vector: attempts, tokens, US dollars, wall and device seconds."""
+
+    attempts: int = 0
+    tokens: int | None = 0
+    usd: float | None = 0.0
+    wall_s: float = 0.0
+    device_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if any((value := getattr(self, name)) is not None and value < 0 for name in COMPONENTS):
+            raise ValueError(f"a negative amount: {self}")
+
+    def __add__(self, other: Amount) -> Amount:
+        sums: dict[str, Any] = {}
+        for name in COMPONENTS:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            sums[name] = None if mine is None or theirs is None else mine + theirs
+        return Amount(**sums)
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most a scope may spend; None is no cap."""
+
+    attempts: int | None = None
+    tokens: int | None = None
+    usd: float | None = None
+    wall_s: float | None = None
+    device_s: float | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Reservation:
+    """An amount held in an account and all its parents until it is committed or refunded."""
+
+    amount: Amount
+    open: bool = True
+
+
+class Account:
+    """One scope. Thread-safe together with its parents (they share one lock)."""
+
+    def __init__(self, name: str, caps: Caps, parent: Account | None = None) -> None:
+        self.name, self.caps, self.parent = name, caps, parent
+        self.spent = Amount()
+        self._reserved: list[Reservation] = []
+        self._guard: threading.RLock = parent._guard if parent else threading.RLock()
+
+    def reserve(self, estimate: Amount, anyway: bool = False) -> Reservation | str:
+        """A reservation, or the reason why there is none (which cap, in which scope).
+
+        A price that cannot be estimated is reserved as nothing: only what was spent at an
+        unknown price stops a scope. ``anyway`` skips the caps: an attempt already recorded was
+        admitted when it was made."""
+        estimate = dataclasses.replace(
+            estimate, usd=estimate.usd or 0.0, tokens=estimate.tokens or 0
+        )
+        with self._guard:
+            scope: Account | None = None if anyway else self
+            while scope is not None:
+                if why := scope._refusal(estimate):
+                    return why
+                scope = scope.parent
+            reservation = Reservation(estimate)
+            self._hold(reservation)
+            return reservation
+
+    def commit(self, reservation: Reservation, actual: Amount) -> None:
+        """Replace the reservation by what was really spent."""
+        with self._guard:
+            self.refund(reservation)
+            self.charge(actual)
+
+    def refund(self, reservation: Reservation) -> None:
+        """Give a reservation back. A second commit or refund is a bug and raises ValueError."""
+        with self._guard:
+            if not reservation.open:
+                raise ValueError("this reservation was already settled")
+            reservation.open = False
+            scope: Account | None = self
+            while scope is not None:
+                scope._reserved.remove(reservation)
+                scope = scope.parent
+
+    def charge(self, actual: Amount) -> None:
+        """Add what was spent without a reservation (attempts read back from a ledger)."""
+        with self._guard:
+            scope: Account | None = self
+            while scope is not None:
+                scope.spent = scope.spent + actual
+                scope = scope.parent
+
+    def elapsed(self, seconds: float) -> None:
+        """Set the wall seconds of this scope (attempts overlap, so they cannot be added up)."""
+        with self._guard:
+            self.spent = dataclasses.replace(self.spent, wall_s=max(self.spent.wall_s, seconds))
+
+    def _hold(self, reservation: Reservation) -> None:
+        scope: Account | None = self
+        while scope is not None:
+            scope._reserved.append(reservation)
+            scope = scope.parent
+
+    def _refusal(self, estimate: Amount) -> str:
+        total = self.spent
+        for held in self._reserved:
+            total = total + held.amount
+        total = total + estimate
+        for name in COMPONENTS:
+            cap, value = getattr(self.caps, name), getattr(total, name)
+            if cap is None:
+                continue
+            if value is None:
+                return f"{name} of the {self.name} unknown under a cap of {cap:g}"
+            if value > cap:
+                return f"{name} of the {self.name} capped at {cap:g}"
+        return ""
+
+
+def share(caps: Caps, parts: int) -> Caps:
+    """The even share of one of ``parts`` tasks; wall seconds are not divided, tasks overlap."""
+    parts = max(1, parts)
+    return Caps(
+        tokens=None if caps.tokens is None else caps.tokens // parts,
+        usd=None if caps.usd is None else caps.usd / parts,
+    )

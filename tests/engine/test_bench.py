@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bench, status and audit commands over the real parts: recipe model, compiler, verifier."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from kernelcoder import ledger as ledgers
+from kernelcoder import paths
+from kernelcoder.ledger import Ledger
+
+CONFIG = """\
+CONFIG_METHOD_BASE=y
+CONFIG_METHOD_BEST_OF_N=y
+CONFIG_SUITE_CORE_TASKS="relu"
+CONFIG_BUDGET=2
+CONFIG_VERIFY_TIMING=n
+"""
+
+
+def command(folder: Path, *words: str, code: int | None = 0, **more: str) -> str:
+    """Output of a command with its results in ``folder``."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("CONFIG_")}
+    env |= {"KERNELCODER_O": str(folder), "KERNELCODER_MACHINE": "m", **more}
+    done = subprocess.run(
+        [sys.executable, "-m", "kernelcoder", *words],
+        cwd=paths.ROOT, env=env, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert code is None or done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def cells(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in (folder / "results" / "m").glob("*/cell.json"))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A finished bench of two cells, and what it said."""
+    folder = tmp_path_factory.mktemp("bench")
+    (folder / ".config").write_text(CONFIG)
+    return folder, command(folder, "bench")
+
+
+@pytest.fixture
+def copy(done: tuple[Path, str], tmp_path: Path) -> Path:
+    """The finished bench to break."""
+    shutil.copytree(done[0], tmp_path / "o")
+    return tmp_path / "o"
+
+
+def test_a_bench_says_what_it_does_and_what_comes_next(done: tuple[Path, str]) -> None:
+    said = done[1]
+    assert said.startswith("bench: 2 cells, 2 tasks, at most 3 attempts\n")
+    assert "core/relu" in said
+    assert "next: make report" in said
+    assert "\x1b" not in said
+    assert len(cells(done[0])) == 2
+
+
+def test_the_secret_is_for_its_owner_only_and_in_no_other_file(done: tuple[Path, str]) -> None:
+    for cell in cells(done[0]):
+        assert (cell / "cell.json").stat().st_mode & 0o077 == 0
+        secret = json.loads((cell / "cell.json").read_text())["holdout_key"]
+        assert len(secret) == 64
+        for path in [*cell.rglob("*"), *(done[0] / "results").glob("*/calls/*/*")]:
+            if path.is_file() and path.name != "cell.json":
+                assert secret.encode() not in path.read_bytes()
+
+
+def test_methods_share_their_drafts(done: tuple[Path, str]) -> None:
+    replayed = {}
+    for cell in cells(done[0]):
+        calls = [e.data for e in ledgers.read(cell / "ledger.jsonl") if e.kind == "call"]
+        replayed[cell.name.split("_")[0]] = [call["replayed"] for call in calls]
+    assert replayed == {"base": [False], "best-of-n": [True, False]}
+
+
+def test_running_again_is_free(copy: Path) -> None:
+    before = [(cell / "ledger.jsonl").read_bytes() for cell in cells(copy)]
+    assert "nothing repeated" in command(copy, "bench")
+    assert [(cell / "ledger.jsonl").read_bytes() for cell in cells(copy)] == before
+
+
+def test_status_reads_ledgers_only(done: tuple[Path, str]) -> None:
+    said = command(done[0], "status")
+    assert "2 of 2 cells done, 2 of 2 tasks, 2 verified" in said
+    rows = [json.loads(line) for line in command(done[0], "status", "--json").splitlines()]
+    assert [(row["state"], row["attempts"]) for row in rows] == [("done", 1), ("done", 2)]
+    code = "import sys; from kernelcoder.commands import status; from kernelcoder import standing"
+    check = f"{code}; print(sorted({{'torch', 'numpy', 'openai'}} & set(sys.modules)))"
+    found = subprocess.run(
+        [sys.executable, "-c", check], cwd=paths.ROOT, capture_output=True, text=True
+    )
+    assert found.stdout == "[]\n"
+
+
+def test_status_knows_a_running_cell(copy: Path) -> None:
+    with Ledger(cells(copy)[0] / "ledger.jsonl"):
+        said = command(copy, "status")
+    assert f"running (pid {os.getpid()})" in said
+
+
+def test_a_sound_bench_passes_its_audit(done: tuple[Path, str]) -> None:
+    said = command(done[0], "audit", "all")
+    assert said.count(": sound, finished") == 2
+    assert "G2" in said
+    row = json.loads(command(done[0], "audit", "best-of-n*", "--json"))
+    assert row["numbers"]["attempts"] == 2
+    assert row["numbers"]["paid"] == 1
+
+
+def tamper(cell: Path, how: str) -> None:
+    path = cell / "ledger.jsonl"
+    if how == "line":
+        path.write_bytes(path.read_bytes().replace(b'"served":"recipe', b'"served":"reciqe', 1))
+    elif how == "missing line":
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[:3] + lines[4:]))
+    elif how == "blob":
+        source = next(e for e in ledgers.read(path) if e.kind == "candidate").data["source"]
+        ledgers.blob_path(cell, source).write_text("// a faster kernel\n")
+    elif how == "missing blob":
+        prompt = next(e for e in ledgers.read(path) if e.kind == "ask").data["prompt"]
+        ledgers.blob_path(cell, prompt).unlink()
+    elif how == "folder":
+        cell.rename(cell.with_name(cell.name.replace("s0", "s1")))
+    else:  # a verdict forged, and the whole chain made anew over it
+        forge(path)
+
+
+def forge(path: Path) -> None:
+    """Rename the candidate in every event, with a chain that holds."""
+    lines, prev = [], ledgers.GENESIS
+    for event in ledgers.read(path):
+        data = dict(event.data)
+        if event.kind == "candidate":
+            data["candidate"] = "0" * 64
+        body = {
+            "seq": event.seq, "time": event.time, "kind": event.kind, "task": event.task,
+            "ordinal": event.ordinal, "data": data, "prev": prev,
+        }  # fmt: skip
+        prev = ledgers.sha256(ledgers.canonical(body))
+        lines.append(json.dumps({**body, "hash": prev}))
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    "how", ["line", "missing line", "blob", "missing blob", "folder", "forged"]
+)
+def test_tampering_fails_the_audit(copy: Path, how: str) -> None:
+    tamper(cells(copy)[1], how)
+    said = command(copy, "audit", "all", code=1)
+    assert "NOT SOUND" in said
+    assert ": sound, finished" in said
+
+
+def test_an_audit_of_nothing_is_a_mistake(done: tuple[Path, str]) -> None:
+    assert "no cell 'base_x'" in command(done[0], "audit", "base_x", code=2)
+
+
+def test_a_raised_budget_continues_and_repeats_nothing(copy: Path) -> None:
+    (copy / ".config").write_text(CONFIG.replace("BUDGET=2", "BUDGET=4"))
+    kept = {path: path.read_bytes() for path in copy.glob("results/m/calls/*/*.json")}
+    before = (cells(copy)[1] / "ledger.jsonl").read_bytes()
+    command(copy, "bench")
+    after = (cells(copy)[1] / "ledger.jsonl").read_bytes()
+    assert after.startswith(before)
+    assert all(path.read_bytes() == data for path, data in kept.items())
+    rows = [json.loads(line) for line in command(copy, "status", "--json").splitlines()]
+    assert [(row["state"], row["attempts"]) for row in rows] == [("done", 1), ("done", 4)]
+    assert command(copy, "audit", "all").count(": sound, finished") == 2
+    assert json.loads((cells(copy)[1] / "cell.json").read_text())["values"]["BUDGET"] == 4
+
+
+def test_a_changed_meaning_is_refused_by_name_and_fresh_sets_aside(copy: Path) -> None:
+    path = cells(copy)[0] / "cell.json"
+    meta = json.loads(path.read_text())
+    meta["values"]["MAX_TOKENS"] = 77
+    path.write_text(json.dumps(meta))
+    said = command(copy, "bench", "--only", "base*", code=1)
+    assert "MAX_TOKENS: recorded with 77, now 4096" in said
+    assert "FRESH=1" in said
+    said = command(copy, "bench", "--only", "base*", "--fresh")
+    assert "set aside: base" in said
+    (aside,) = (copy / "results" / "m" / "aside").glob("base*")
+    assert json.loads((aside / "cell.json").read_text())["values"]["MAX_TOKENS"] == 77
+    calls = [e.data for e in ledgers.read(cells(copy)[0] / "ledger.jsonl") if e.kind == "call"]
+    assert [call["replayed"] for call in calls] == [True]
+
+
+def test_a_held_cell_is_skipped_by_name(copy: Path) -> None:
+    with Ledger(cells(copy)[0] / "ledger.jsonl"):
+        said = command(copy, "bench", code=1)
+    assert f"cell is being run by pid {os.getpid()}" in said
+    assert "nothing repeated" in said
+
+
+def test_a_broken_cell_does_not_stop_the_others(copy: Path) -> None:
+    shutil.rmtree(cells(copy)[1])
+    ledger = cells(copy)[0] / "ledger.jsonl"
+    ledger.write_bytes(ledger.read_bytes().replace(b"core/relu", b"core/rexu", 1))
+    said = command(copy, "bench", code=1)
+    assert "cell 1/2 broken" in said
+    assert "the hash chain is broken" in said
+    assert "cell 2/2 done" in said
+
+
+def test_an_interrupt_ends_cleanly_and_can_be_resumed(tmp_path: Path) -> None:
+    text = CONFIG.replace("METHOD_BASE=y", "METHOD_BASE=n").replace("BUDGET=2", "BUDGET=500")
+    (tmp_path / ".config").write_text(text)
+    env = {**os.environ, "KERNELCODER_O": str(tmp_path), "KERNELCODER_MACHINE": "m"}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "kernelcoder", "bench"],
+        cwd=paths.ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    while child.poll() is None and not list(tmp_path.glob("results/m/calls/*/*")):
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    said, _ = child.communicate(timeout=120)
+    assert child.returncode == 130, said
+    assert "interrupted: make bench resumes" in said
+    assert "Traceback" not in said
+    (cell,) = cells(tmp_path)
+    assert ledgers.holder(cell) is None
+    ledgers.check(ledgers.read(cell / "ledger.jsonl"))
+    assert "stopped at 0/1" in command(tmp_path, "status")
+
+
+def unavailable(folder: Path, lines: Sequence[str]) -> str:
+    (folder / ".config").write_text("\n".join(lines) + "\n")
+    return command(folder, "bench", code=3)
+
+
+def test_what_cannot_run_here_is_listed_before_the_first_call(tmp_path: Path) -> None:
+    said = unavailable(tmp_path, ["CONFIG_BACKEND_CPU=n", "CONFIG_BACKEND_METAL=y"])
+    assert "bench: 0 of 1 cell, " in said
+    assert "cannot run here: " in said
+    assert not (tmp_path / "results" / "m").exists() or not cells(tmp_path)
+
+
+def test_an_operation_added_at_run_time_goes_through(tmp_path: Path) -> None:
+    source = (paths.ROOT / "benchmarks" / "core" / "abs.py").read_text()
+    ops = tmp_path / "ops"
+    ops.mkdir()
+    (ops / "absolute.py").write_text(source.replace('name="abs"', 'name="absolute"'))
+    lines = ['CONFIG_SUITE_CORE_TASKS="absolute"', "CONFIG_VERIFY_TIMING=n"]
+    (tmp_path / ".config").write_text("\n".join(lines) + "\n")
+    said = command(tmp_path, "bench", KERNELCODER_OPS_PATH=str(ops))
+    assert "core/absolute" in said
+    assert "cell 1/1 done" in said

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A new method is one file and one Kconfig entry, and goes through a bench."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from kernelcoder import paths
+
+METHOD = '''\
+# SPDX-License-Identifier: Apache-2.0
+"""Twice: a draft, then a rewrite that sees it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from kernelcoder.history import STOP, History
+from kernelcoder.records import Proposal
+
+draft_only = False
+anytime = True
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``times``: rewrites after the draft."""
+
+    times: int
+
+
+def propose(history: History, rng: random.Random, options: Options) -> Proposal | Any:
+    """One draft, then rewrites."""
+    if history.ordinal > options.times:
+        return STOP
+    return Proposal("rewrite" if history.ordinal else "draft")
+'''
+ENTRY = """
+config METHOD_TWICE
+    bool "Twice: a draft and rewrites"
+    select METHOD_ANY
+    help
+      Adds cells that draft once and rewrite.
+
+config METHOD_TWICE_TIMES
+    int "Rewrites"
+    depends on METHOD_TWICE
+    range 1 9
+    default 2
+    help
+      Rewrites this often after the draft.
+""".replace("\n    ", "\n\t")
+
+
+def test_a_method_is_one_file_and_one_entry(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in ("kernelcoder", "benchmarks"):
+        shutil.copytree(
+            paths.ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copy(paths.ROOT / "Kconfig", tree)
+    (tree / "kernelcoder" / "methods" / "twice.py").write_text(METHOD)
+    with (tree / "kernelcoder" / "methods" / "Kconfig").open("a") as stream:
+        stream.write(ENTRY)
+    (tmp_path / ".config").write_text(
+        "CONFIG_METHOD_BASE=n\nCONFIG_METHOD_TWICE=y\nCONFIG_METHOD_TWICE_TIMES=1\n"
+        'CONFIG_SUITE_CORE_TASKS="relu"\nCONFIG_VERIFY_TIMING=n\n'
+    )
+    env = {**os.environ, "KERNELCODER_O": str(tmp_path), "KERNELCODER_MACHINE": "m"}
+
+    def command(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "kernelcoder", *words],
+            cwd=tree, env=env, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    command("bench")
+    row = json.loads(command("status", "--json"))
+    assert row["cell"].startswith("twice_none_recipe_cpu_core_s0-")
+    assert (row["state"], row["attempts"]) == ("done", 2)
