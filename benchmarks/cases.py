@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Case lists: which combinations of size, dtype, layout and values every task is judged on.
+
+A *plan* is a list of rows (size class, dtype, layout, values). It is fixed, so that every holdout
+set covers every axis and a planted mistake is found by construction and not by luck; the sizes
+and scalars within a class are drawn anew from ``rng`` each time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
+
+from kernelcoder.task import Case, Dtype, Layout
+
+Shapes = Mapping[str, tuple[int, ...]]
+Scalars = Mapping[str, float]
+
+
+class Row(NamedTuple):
+    """One line of a plan. ``size`` is a class that the task's ``shape`` function understands."""
+
+    size: str
+    dtype: Dtype
+    layout: Layout
+    values: str
+
+
+# Size classes. "grid": two or three odd dims; "big": more than 70 000 elements, in rows longer
+# than 4096; "tall": more than 4096 rows; "empty", "one": no element, one element; "thin": last
+# dim 1; "plain": ordinary numbers, used for what is visible.
+HIDDEN: tuple[Row, ...] = (
+    Row("grid", "f32", "contiguous", "normal"),
+    Row("big", "f32", "contiguous", "large"),
+    Row("grid", "f32", "strided", "normal"),
+    Row("grid", "f32", "offset", "negative"),
+    Row("grid", "f16", "contiguous", "normal"),
+    Row("grid", "f16", "transposed", "mixed"),
+    Row("big", "bf16", "contiguous", "negative"),
+    Row("grid", "bf16", "strided", "large"),
+    Row("empty", "f32", "contiguous", "normal"),
+    Row("one", "f32", "contiguous", "constant"),
+    Row("grid", "f32", "transposed", "tiny"),
+    Row("tall", "f32", "contiguous", "mixed"),
+    Row("thin", "f16", "offset", "subnormal"),
+    Row("grid", "f32", "contiguous", "subnormal"),
+    Row("grid", "f32", "contiguous", "special"),
+)
+VISIBLE: tuple[Row, ...] = (
+    Row("plain", "f32", "contiguous", "normal"),
+    Row("plain", "f32", "strided", "normal"),
+    Row("plain", "f16", "contiguous", "normal"),
+)
+
+PRIMES = tuple(n for n in range(17, 140) if all(n % d for d in range(2, 12)))
+
+
+def odd(rng: random.Random, low: int, high: int) -> int:
+    """An odd number in [low, high]: never a multiple of a block."""
+    return rng.randrange(low | 1, high + 1, 2)
+
+
+def hidden(
+    rng: random.Random,
+    plan: Collection[Row],
+    shapes: Callable[[random.Random, str], Shapes],
+    scalars: Callable[[random.Random], Scalars],
+    illegal: Collection[str] = (),
+) -> tuple[Case, ...]:
+    """Fresh holdout cases of a plan; rows with an ``illegal`` value family take "normal"."""
+    made = []
+    for number, row in enumerate(plan):
+        values = "normal" if row.values in illegal else row.values
+        name = f"hidden-{number:02d}-{row.size}-{row.dtype}-{row.layout}-{values}"
+        made.append(
+            Case(
+                name=name,
+                shapes=shapes(rng, row.size),
+                dtype=row.dtype,
+                layout=row.layout,
+                values=values,
+                scalars=scalars(rng),
+                hidden=True,
+            )
+        )
+    return tuple(made)
+
+
+def visible(rows: Collection[tuple[Row, Shapes, Scalars]]) -> tuple[Case, ...]:
+    """Cases a prompt may show, from rows with fixed shapes and scalars."""
+    return tuple(
+        Case(f"{row.dtype}-{row.layout}", shapes, row.dtype, row.layout, row.values, scalars)
+        for row, shapes, scalars in rows
+    )
+
+
+def timed(regime: str, shapes: Shapes, scalars: Scalars) -> Case:
+    """A timing case: f32, contiguous, normal values; the name starts with its cache regime."""
+    size = "_".join("x".join(map(str, shape)) for shape in dict.fromkeys(shapes.values()))
+    return Case(f"{regime}-{size}", shapes, "f32", scalars=scalars)
+
+
+def tensor_shape(rng: random.Random, size: str) -> tuple[int, ...]:
+    """A shape of the class for operators that treat every element or every last-dim row alike."""
+    if size == "plain":
+        return (7, 33)
+    if size == "empty":
+        return rng.choice(((0, odd(rng, 3, 99)), (0,), (3, 0, 5)))
+    if size == "one":
+        return rng.choice(((1,), (1, 1), (1, 1, 1)))
+    if size == "thin":
+        return (odd(rng, 9, 99), 1)
+    if size == "big":
+        return (odd(rng, 9, 13), odd(rng, 8193, 9999))
+    if size == "tall":
+        return (odd(rng, 4097, 5001), rng.choice((17, 19, 21)))
+    if rng.random() < 0.5:
+        return (rng.choice(PRIMES), rng.choice(PRIMES))
+    return (odd(rng, 2, 5), odd(rng, 7, 25), odd(rng, 33, 99))
+
+
+def row_shape(rng: random.Random, size: str) -> tuple[int, ...]:
+    """As ``tensor_shape``, but the last dim is never 0: an empty row has no maximum."""
+    return (0, odd(rng, 3, 99)) if size == "empty" else tensor_shape(rng, size)

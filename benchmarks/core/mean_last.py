@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""mean_last: mean over the last dim, which stays as 1."""
+
+from __future__ import annotations
+
+import torch
+
+from benchmarks.cases import Row
+from benchmarks.cpp import edits, paste
+from benchmarks.families import rowwise
+from benchmarks.generate import Domain
+
+
+def reference(x: torch.Tensor) -> torch.Tensor:
+    return x.mean(dim=-1, keepdim=True)
+
+
+def magnitude(x: torch.Tensor) -> torch.Tensor:
+    """The mean of ``|x|``."""
+    return reference(x.abs())
+
+
+SOLUTION = paste(
+    ["sums"],
+    """
+extern "C" void kernel(const DLTensor *x, DLTensor *y) {
+  const int64_t n = kc::cols(x);
+  kc::dispatch(x->dtype, [&](auto zero) {
+    using T = decltype(zero);
+    T *out = kc::data<T>(y);
+    row_sums<T>(x, [&](int64_t row, float sum) { out[row] = T(sum / float(n)); });
+  });
+}
+""",
+)
+
+PLAIN = """#include <kernelcoder.h>
+
+extern "C" void kernel(const DLTensor *x, DLTensor *y) {
+  const int64_t rows = kc::rows(x), n = kc::cols(x), stride = kc::col_stride(x);
+  kc::dispatch(x->dtype, [&](auto zero) {
+    using T = decltype(zero);
+    using A = float;
+    for (int64_t r = 0; r < rows; ++r) {
+      const T *in = kc::data<T>(x) + kc::row_offset(x, r);
+      A sum = 0;
+      for (int64_t i = 0; i < n; ++i) sum = A(sum + A(float(in[i * stride])));
+      kc::data<T>(y)[r] = T(float(sum) / float(n));
+    }
+  });
+}
+"""
+
+TASK = rowwise(
+    name="mean_last",
+    title="Mean over the last dim",
+    category="reduction",
+    description="Mean over the last dim, kept as size 1; accumulated in float32 or better.",
+    reference=reference,
+    magnitude=magnitude,
+    keepdim=True,
+    solution=SOLUTION,
+    wrong=edits(
+        PLAIN,
+        {
+            "half_accumulator": (("using A = float", "using A = kc::half"),),
+            "accumulates_in_output_type": (("using A = float", "using A = T"),),
+            "ignores_strides": (("kc::row_offset(x, r)", "r * n"), ("[i * stride]", "[i]")),
+            "loses_the_tail": (("i < n;", "i < n / 8 * 8;"),),
+            "first_block_only": (("i < n;", "i < std::min<int64_t>(n, 1024);"),),
+            "forgets_to_divide": (("float(sum) / float(n)", "sum"),),
+            "divides_by_rows": (("/ float(n)", "/ float(rows)"),),
+        },
+    ),
+    recipe={"family": "reduce", "op": "mean"},
+    flops=1,
+    domain=Domain(specials=(float("nan"), float("inf"), -float("inf"))),
+    # Long rows of one sign: a narrow accumulator stops growing.
+    extra=(Row("big", "f16", "contiguous", "negative"),),
+)
