@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trusted process in which PyTorch baselines run: ``python -m kernelcoder.verify.baseline_worker FD``.
+"""The trusted process in which PyTorch baselines run: ``python -m ...baseline_worker FD``.
 
 It maps the very pages the candidate's child maps, so both read the same inputs. Commands arrive as
 JSON datagrams on the inherited socket ``FD``, file descriptors beside them. A timed window is two
 single bytes on that socket (go, done), so that the judge can read this process's CPU clock around
-nothing but the calls. One thread; the allocator is told by its environment to keep freed memory, so
-outputs reuse warm pages instead of faulting in fresh ones (which made eager PyTorch look 6-9x slower
-than it is).
+nothing but the calls. One thread; the allocator is told by its environment to keep freed memory,
+so outputs reuse warm pages instead of faulting in fresh ones (which made eager PyTorch look 6-9x
+slower than it is).
 """
 
 from __future__ import annotations
@@ -146,7 +146,8 @@ class Worker:
             message = json.loads(data)
             try:
                 answer = actions[message["op"]](message, fds)
-            except Exception as error:  # process boundary: the judge decides what a failure means
+            # The process boundary: what a failure means is for the judge to decide.
+            except Exception as error:  # noqa: BLE001
                 answer = {"ok": False, "error": f"{type(error).__name__}: {str(error)[:500]}"}
             if answer is not None:
                 self.sock.send(json.dumps(answer).encode())

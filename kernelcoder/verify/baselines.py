@@ -62,7 +62,8 @@ class Baselines:
         self._cache.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "kernelcoder.verify.baseline_worker", str(theirs.fileno())],
-            pass_fds=(theirs.fileno(),), env=_environment(self._cache), cwd=ROOT, stdin=subprocess.DEVNULL,
+            pass_fds=(theirs.fileno(),), env=_environment(self._cache), cwd=ROOT,
+            stdin=subprocess.DEVNULL,
         )  # fmt: skip
         theirs.close()
         if self._nice:

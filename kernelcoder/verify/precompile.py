@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiling torch.compile baselines ahead of need, in a process of its own.
 
-The first compile of a process takes about ten seconds and each further one about one. While a search
-is still going, a second baseline process compiles the same functions for the same shapes into the
-shared compile cache; the timed process then only loads them.
+The first compile of a process takes about ten seconds and each further one about one. While a
+search is still going, a second baseline process compiles the same functions for the same shapes
+into the shared compile cache; the timed process then only loads them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kernelcoder.verify.baselines import BaselineFailed, Baselines
 
 
 class Precompiler:
-    """A thread with a baseline process. Failures are left for the timed process to find and tell."""
+    """A thread with a baseline process. Failures are left for the timed process to tell."""
 
     def __init__(self, cache: Path) -> None:
         self._process = Baselines(cache, nice=5)
@@ -28,7 +28,14 @@ class Precompiler:
         self._closing = False
         self._thread: threading.Thread | None = None
 
-    def add(self, name: str, task: str, fds: tuple[int, int], layout: Sequence[Any], scalars: Sequence[Any]) -> None:
+    def add(
+        self,
+        name: str,
+        task: str,
+        fds: tuple[int, int],
+        layout: Sequence[Any],
+        scalars: Sequence[Any],
+    ) -> None:
         """Queue one region; its descriptors are duplicated, so the caller may close its own."""
         if name in self._done:
             return

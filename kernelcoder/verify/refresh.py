@@ -13,6 +13,7 @@ import itertools
 import random
 from dataclasses import dataclass
 from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -60,14 +61,25 @@ class Bench:
     def layout(self) -> list[list[dict[str, Any]]]:
         """Per call, where each input lies: what the baseline process needs to map it."""
         return [
-            [{"offset": p.offset, "shape": list(p.shape), "strides": list(p.strides), "dtype": p.dtype} for p in places if p.region == "in"]
+            [
+                {
+                    "offset": p.offset,
+                    "shape": list(p.shape),
+                    "strides": list(p.strides),
+                    "dtype": p.dtype,
+                }
+                for p in places
+                if p.region == "in"
+            ]
             for places in map(self.regions.offsets, range(self.count))
         ]
 
     @property
     def working_set(self) -> int:
         """Bytes of all inputs and outputs of the calls of one round."""
-        return sum(place.bytes for call in range(self.count) for place in self.regions.offsets(call))
+        return sum(
+            place.bytes for call in range(self.count) for place in self.regions.offsets(call)
+        )
 
     def refresh(self) -> None:
         """Give every input of every call new contents."""
@@ -77,9 +89,9 @@ class Bench:
             start = self._rng.randrange(pool.numel() - n + 1)
             target.copy_(pool[start : start + n].view(target.shape))
 
-    def poison(self) -> Check:
-        """Choose the call and rows to check next and fill those rows with a poison byte."""
-        call = self._rng.randrange(self.count)
+    def poison(self, count: int) -> Check:
+        """Choose the call (of the first ``count``) and rows to check next and poison those rows."""
+        call = self._rng.randrange(count)
         output = self.regions.output(call)
         height = output.shape[0] if self._sliced is not None and output.ndim else 0
         rows = tuple(sorted(self._rng.sample(range(height), min(height, _ROWS_CHECKED))))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measured roofs of this machine: bytes per second by working set, and peak f32 FMA rate.
 
-The bound of a case is ``max(bytes / bandwidth, flops / peak)`` (Williams, Waterman, Patterson 2009),
-with the bandwidth measured at the case's own working set, single-threaded, on the same CPU clock,
-through the same harness and with the same compiler flags as candidates.
+The bound of a case is ``max(bytes / bandwidth, flops / peak)`` (Williams, Waterman, Patterson
+2009), with the bandwidth measured at the case's own working set, single-threaded, on the same CPU
+clock, through the same harness and with the same compiler flags as candidates.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Roofs:
         handle, name = tempfile.mkstemp(dir=self._path.parent)
         with os.fdopen(handle, "w") as file:
             json.dump({self._key: self._values}, file, indent=1)
-        os.replace(name, self._path)
+        Path(name).replace(self._path)
 
     def _value(self, kind: str, size: int, again: bool) -> float:
         name = f"{kind}-{size}"
@@ -107,7 +107,7 @@ class Roofs:
     def roof(self, working_set: int, again: bool = False) -> Roof:
         """The roof at a working set in bytes (rounded up to a power of two, at least 1 MiB).
 
-        ``again`` measures once more and keeps the better figure: a busy machine can only make a roof
-        look lower than it is, and a low roof would accuse honest kernels."""
+        ``again`` measures once more and keeps the better figure: a busy machine can only make a
+        roof look lower than it is, and a low roof would accuse honest kernels."""
         size = 1 << max(20, (working_set - 1).bit_length())
         return Roof(self._value("copy", size, again), self._value("peak", 0, again))

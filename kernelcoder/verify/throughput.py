@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast and how repeatable the verifier itself is: candidates per minute and A/A error.
 
-Figures are CPU time of the whole process tree, because wall time on a shared machine says more about
-the neighbors. Nothing here decides anything; ``bench-verify`` prints it.
+Figures are CPU time of the whole process tree, because wall time on a shared machine says more
+about the neighbors. Nothing here decides anything; ``bench-verify`` prints it.
 """
 
 from __future__ import annotations
@@ -88,10 +88,13 @@ def five_holdouts(task: Task) -> Task:
         shapes = [(rng.randrange(50, 200), rng.randrange(50, 300)) for _ in range(5)]
         names = [arg.name for arg in (*task.inputs, *task.outputs)]
         return tuple(
-            Case(f"hidden-{i}", {name: shape for name in names}, "f32", hidden=True) for i, shape in enumerate(shapes)
+            Case(f"hidden-{i}", {name: shape for name in names}, "f32", hidden=True)
+            for i, shape in enumerate(shapes)
         )
 
-    return dataclasses.replace(task, visible=task.visible[:1], holdout=holdout, digest=task.digest + "-five")
+    return dataclasses.replace(
+        task, visible=task.visible[:1], holdout=holdout, digest=task.digest + "-five"
+    )
 
 
 def rate(name: str, verifier: CpuVerifier, task: Task, sources: list[str], key: str) -> Rate:
@@ -125,7 +128,9 @@ def rates(task: Task, options: VerifyOptions, cache: Path, n: int) -> list[Rate]
         verifier.close()
 
 
-def repeatability(task: Task, case: Case, calls: int, options: VerifyOptions, cache: Path, trials: int) -> Repeatability:
+def repeatability(
+    task: Task, case: Case, calls: int, options: VerifyOptions, cache: Path, trials: int
+) -> Repeatability:
     """Time the task's own solution against itself, in fresh slots, ``trials`` times."""
     rng = random.Random(case.name)
     compiler = Compiler(cache, options.compile_timeout_seconds)
@@ -138,9 +143,13 @@ def repeatability(task: Task, case: Case, calls: int, options: VerifyOptions, ca
             for block in range(_AA_BLOCKS):
                 # swapped roles: whoever was started first in one block is second in the next
                 pair = [Contestant("candidate", built), Contestant("twin", built)]
-                with contest.enter(bench, pair if block % 2 else pair[::-1], [], fresh=True) as arena:
+                with contest.enter(
+                    bench, pair if block % 2 else pair[::-1], [], fresh=True
+                ) as arena:
                     rounds = [arena.round(rng) for _ in range(_AA_ROUNDS + 2)][2:]
-                blocks.append(statistics.median(math.log(r["candidate"] / r["twin"]) for r in rounds))
+                blocks.append(
+                    statistics.median(math.log(r["candidate"] / r["twin"]) for r in rounds)
+                )
             errors.append(abs(math.exp(statistics.fmean(blocks)) - 1.0))
     finally:
         contest.close()

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast a verified kernel is: ratios to baselines, measured interleaved, by a clock it cannot reach.
+"""How fast a verified kernel is: interleaved ratios to baselines, by a clock it cannot reach.
 
 A *round* refreshes the inputs, then runs every contestant once over the same pages, in rotating
-order; each contestant's time is its process's CPU time as the kernel of the system accounts it, read
-by the judge around the run. The *search* timing is one process and one baseline. The *final* timing
-repeats blocks of rounds in fresh slots and fresh processes: the block is the unit of its interval,
-because where a process happens to lie in memory biases it by 1-2 % however often one repeats.
+order; each contestant's time is its process's CPU time as the kernel of the system accounts it,
+read by the judge around the run. The *search* timing is one process and one baseline. The *final*
+timing repeats blocks of rounds in fresh slots and fresh processes: the block is the unit of its
+interval, because where a process happens to lie in memory biases it by 1-2 % however often one
+repeats.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import math
 import random
 import statistics
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,10 @@ from kernelcoder.verify.roofline import Roofs
 # Calls per round: enough in a hot round to rise above the clock's grain, one in a cold round.
 CALLS = {"hot": 8, "cold": 1}
 _SEARCH_PAIRS = (8, 24)
+# Wall seconds after which a case (search) or a block (final) stops early, once it has the least
+# number of rounds: precision is wasted on a kernel many times slower than its baseline.
+_PATIENCE = {"search": 2.0, "final": 1.0}
+_LEAST_ROUNDS = {"search": 3, "final": 1}
 _BLOCK_ROUNDS = {"hot": 6, "cold": 2}
 # Rounds that do not count: a fresh process first meets its page tables and branch predictors.
 _WARM_ROUNDS = {"hot": 4, "cold": 1}
@@ -105,7 +111,8 @@ class Timer:
         with self._contest.enter(bench, [candidate], [primary]) as arena:
             primary = arena.baselines[0] if arena.baselines else ""
             least, most = _SEARCH_PAIRS
-            self._warm(arena, rng)
+            start = time.monotonic()
+            self._warm(arena, rng, start)
             while len(seconds) < (most if regime(bench.case) == "hot" else least):
                 times = arena.round(rng)
                 seconds.append(times["candidate"])
@@ -113,13 +120,18 @@ class Timer:
                     logs.append(math.log(times[primary] / times["candidate"]))
                 if len(seconds) >= least and primary and _settled(logs):
                     break
+                if _impatient("search", len(seconds), start):
+                    break
             arena.late()
         ratios = {primary: pairs_ratio(logs)} if primary else {}
         return self._case_timing(bench, seconds, ratios)
 
-    def _warm(self, arena: Arena, rng: random.Random) -> None:
+    def _warm(self, arena: Arena, rng: random.Random, start: float) -> None:
+        """Rounds that do not count; none beyond a quarter of a second."""
         for _ in range(_WARM_ROUNDS[regime(arena.bench.case)]):
             arena.round(rng)
+            if time.monotonic() - start > 0.25:
+                break
 
     def _case_timing(
         self, bench: Bench, seconds: Sequence[float], ratios: dict[str, Ratio]
@@ -133,8 +145,8 @@ class Timer:
             fraction = self._roofs.roof(bench.working_set, again=True).bound(nbytes, flops) / middle
         if fraction > _IMPOSSIBLE:
             raise Unfair(
-                f"{case.name}: {middle * 1e6:.1f} us per call is {fraction:.2f} times what this machine's measured"
-                " bandwidth and peak allow; the work cannot have been done",
+                f"{case.name}: {middle * 1e6:.1f} us per call is {fraction:.2f} times what this"
+                " machine's measured bandwidth and peak allow; the work cannot have been done",
                 "cheating",
             )
         shape = tuple(case.shapes[task.inputs[0].name])
@@ -165,8 +177,12 @@ class Timer:
             with self._contest.enter(
                 bench, [Contestant("candidate", built)], wanted, fresh=True
             ) as arena:
+                start = time.monotonic()
+                self._warm(arena, rng, start)
                 for _ in range(_BLOCK_ROUNDS[regime(bench.case)]):
                     rounds.append(arena.round(rng))
+                    if _impatient("final", len(rounds), start):
+                        break
                 arena.late()
         except Unfair as unfair:
             run.problem = unfair.problem
@@ -232,6 +248,11 @@ def regime(case: Case) -> str:
     return case.name.split("-", 1)[0]
 
 
+def _impatient(kind: str, rounds: int, start: float) -> bool:
+    """Whether a slow kernel has had its share of time."""
+    return rounds >= _LEAST_ROUNDS[kind] and time.monotonic() - start > _PATIENCE[kind]
+
+
 def _settled(logs: Sequence[float]) -> bool:
     """Whether the interval of the median is within 2 % either way."""
     _, lo, hi = median_interval(logs)
@@ -246,7 +267,8 @@ def _combine(
 ) -> Timing:
     """Over the cases: geometric mean of ratios and of roofline fractions, sum of seconds.
 
-    Without block-wise ratios the interval is the geometric mean of the cases' ends: conservative."""
+    Without block-wise ratios the interval is the geometric mean of the cases' ends, which is
+    conservative."""
     if speedup is None:
         names = set.intersection(*(set(case.speedup) for case in cases)) if cases else set()
         speedup = {

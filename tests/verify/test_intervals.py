@@ -8,6 +8,7 @@ import math
 import random
 
 import pytest
+
 from kernelcoder.verify.intervals import blocks_ratio, median_interval, pairs_ratio
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from benchmarks.core import load
 from kernelcoder.task import Case, Task
 from kernelcoder.verify import VerifyOptions
@@ -36,7 +37,9 @@ extern "C" void kernel(const DLTensor *x, DLTensor *y) {
 def small(task: Task) -> Task:
     """The task with one small hot timing case: these tests are about honesty, not about speed."""
     shapes = {arg.name: (64, 512) for arg in (*task.inputs, *task.outputs)}
-    return dataclasses.replace(task, timing=(Case("hot-64x512", shapes, "f32"),), digest=task.digest + "-small")
+    return dataclasses.replace(
+        task, timing=(Case("hot-64x512", shapes, "f32"),), digest=task.digest + "-small"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +65,9 @@ def built(compiler: Compiler, globals_: str = "", body: str = "") -> Built:
     return made
 
 
-def test_an_honest_kernel_gets_a_ratio_with_an_interval(timer: Timer, compiler: Compiler, task: Task) -> None:
+def test_an_honest_kernel_gets_a_ratio_with_an_interval(
+    timer: Timer, compiler: Compiler, task: Task
+) -> None:
     outcome = timer.search(task, built(compiler), "honest")
     assert outcome.problem == ""
     assert outcome.timing is not None
@@ -74,14 +79,18 @@ def test_an_honest_kernel_gets_a_ratio_with_an_interval(timer: Timer, compiler: 
     assert outcome.timing.cases[0].regime == "hot"
 
 
-def test_skipping_work_once_it_is_timed_is_incorrect(timer: Timer, compiler: Compiler, task: Task) -> None:
+def test_skipping_work_once_it_is_timed_is_incorrect(
+    timer: Timer, compiler: Compiler, task: Task
+) -> None:
     lazy = built(compiler, "static int calls = 0;", "if (++calls > 40) return;")
     outcome = timer.search(task, lazy, "lazy")
     assert outcome.status == "incorrect"
     assert "timed output" in outcome.problem
 
 
-def test_replaying_the_first_answer_is_incorrect(timer: Timer, compiler: Compiler, task: Task) -> None:
+def test_replaying_the_first_answer_is_incorrect(
+    timer: Timer, compiler: Compiler, task: Task
+) -> None:
     replay = built(
         compiler,
         "static float kept[1 << 20]; static int64_t have = 0;",
@@ -91,7 +100,9 @@ def test_replaying_the_first_answer_is_incorrect(timer: Timer, compiler: Compile
     assert timer.search(task, replay, "replay").status == "incorrect"
 
 
-def test_dying_while_timed_is_a_crash_and_the_next_is_unaffected(timer: Timer, compiler: Compiler, task: Task) -> None:
+def test_dying_while_timed_is_a_crash_and_the_next_is_unaffected(
+    timer: Timer, compiler: Compiler, task: Task
+) -> None:
     dies = built(compiler, "static int calls = 0;", "if (++calls > 20) *(volatile int *)8 = 1;")
     assert timer.search(task, dies, "dies").status == "crashed"
     assert timer.search(task, built(compiler), "after").problem == ""
@@ -99,7 +110,10 @@ def test_dying_while_timed_is_a_crash_and_the_next_is_unaffected(timer: Timer, c
 
 def test_a_slower_kernel_measures_slower(timer: Timer, compiler: Compiler, task: Task) -> None:
     slow = built(
-        compiler, "", "for (int r = 0; r < 8; ++r) for (int64_t i = 0; i < n; ++i) ((volatile float *)out)[i] = in[i];"
+        compiler,
+        "",
+        "volatile float *slow = out;\n"
+        "for (int r = 0; r < 8; ++r) for (int64_t i = 0; i < n; ++i) slow[i] = in[i];",
     )
     fast = timer.search(task, built(compiler), "fast").timing
     slower = timer.search(task, slow, "slow").timing
@@ -108,7 +122,9 @@ def test_a_slower_kernel_measures_slower(timer: Timer, compiler: Compiler, task:
     assert slower.speedup["eager"].hi < fast.speedup["eager"].lo
 
 
-def test_finalists_are_selected_on_one_half_and_reported_on_the_other(timer: Timer, compiler: Compiler, task: Task) -> None:
+def test_finalists_are_selected_on_one_half_and_reported_on_the_other(
+    timer: Timer, compiler: Compiler, task: Task
+) -> None:
     one, two = built(compiler, "// a"), built(compiler, "// b")
     finalists = timer.final(task, [("one", one), ("two", two)], "final")
     assert [f.sha for f in finalists] == ["one", "two"]
@@ -127,12 +143,17 @@ def test_a_lone_finalist_reports_every_block(timer: Timer, compiler: Compiler, t
     assert finalist.report.speedup["eager"].n == OPTIONS.retime_blocks
 
 
-def test_a_baseline_that_fails_is_named_and_the_others_remain(compiler: Compiler, tmp_path: Path, task: Task, monkeypatch: Any) -> None:
+def test_a_baseline_that_fails_is_named_and_the_others_remain(
+    compiler: Compiler, tmp_path: Path, task: Task, monkeypatch: Any
+) -> None:
     ops = tmp_path / "ops"
     ops.mkdir()
     source = (Path(__file__).parents[2] / "benchmarks/core/relu.py").read_text()
-    (ops / "broken_relu.py").write_text(source.replace('name="relu"', 'name="broken_relu"').replace(
-        "return torch.relu(x)", "return torch.relu(x) if float(x.sum()) < 1e30 else x"))
+    (ops / "broken_relu.py").write_text(
+        source.replace('name="relu"', 'name="broken_relu"').replace(
+            "return torch.relu(x)", "return torch.relu(x) if float(x.sum()) < 1e30 else x"
+        )
+    )
     monkeypatch.setenv("KERNELCODER_OPS_PATH", str(ops))
     broken = small(load("broken_relu"))
     timer = Timer(dataclasses.replace(OPTIONS, baseline_compile=True), tmp_path / "cache", compiler)
@@ -157,7 +178,9 @@ def test_a_roof_is_kept_and_only_ever_raised(tmp_path: Path) -> None:
     answers = iter([10.0, 4.0, 7.0, 20.0])
     roofs = Roofs(tmp_path / "roofs.json", "machine", lambda kind, size: next(answers))
     assert roofs.roof(1 << 22) == Roof(10.0, 4.0)
-    assert Roofs(tmp_path / "roofs.json", "machine", lambda kind, size: 1 / 0).roof(1 << 22) == Roof(10.0, 4.0)
+    assert Roofs(tmp_path / "roofs.json", "machine", lambda kind, size: 1 / 0).roof(
+        1 << 22
+    ) == Roof(10.0, 4.0)
     assert roofs.roof(1 << 22, again=True) == Roof(10.0, 20.0)
     assert Roof(10.0, 20.0).bound(100, 100) == 10.0
 
@@ -175,10 +198,12 @@ def test_timed_inputs_are_new_every_round(task: Task) -> None:
             seen.append(torch.stack([bench.regions.input(call, 0).clone() for call in range(2)]))
         flat = torch.cat(seen)
         assert len({tuple(row[0, :16].tolist()) for row in flat}) == len(flat)
-        check = bench.poison()
+        check = bench.poison(2)
         assert bench.wrong(check) != ""
         for row in check.rows:
-            bench.regions.output(check.call)[row] = torch.relu(bench.regions.input(check.call, 0)[row])
+            bench.regions.output(check.call)[row] = torch.relu(
+                bench.regions.input(check.call, 0)[row]
+            )
         assert bench.wrong(check) == ""
     finally:
         bench.close()

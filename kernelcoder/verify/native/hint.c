@@ -85,6 +85,8 @@ static void fault(int number, siginfo_t *info, void *context) {
   else if (find(&spot, at))
     size = snprintf(line, sizeof line, "hint: %s %ld bytes %s %s %u (call %u)\n", verb(context),
                     spot.bytes, spot.place, spot.side, spot.index, spot.call);
+  else if (info->si_code == SI_KERNEL)  // a general protection fault carries no address
+    size = snprintf(line, sizeof line, "hint: aligned vector access at a misaligned address\n");
   else if ((uintptr_t)at < 1 << 16)
     size = snprintf(line, sizeof line, "hint: %s through a null pointer%s\n", verb(context),
                     starved ? ": an allocation failed" : "");

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What it means that a candidate's process ended: from its exit to a status and a sentence.
+
+The wait status comes from the kernel of the system and is believed. The text the process left on
+stderr is not: it never decides between failure and pass, and as the process has seen hidden inputs
+none of it is quoted; only what matches a fixed list of phrases is said, in our words.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kernelcoder.records import Status
+from kernelcoder.task import Task
+
+if TYPE_CHECKING:
+    from kernelcoder.verify.slots import Exit
+
+# Exit codes of the harness before the candidate runs (native/protocol.h).
+_NO_SYMBOL, _NOT_LOADED, _HARNESS = 96, 97, 98
+_HINT = re.compile(
+    r"hint: (read|write|access) \d+ bytes (inside|past the end of|before the start of)"
+    r" (input|output) (\d)"
+)
+_THROWN = re.compile(r"after throwing an instance of '(std::[a-z_]{1,24})'")
+_SIGNALS = {
+    "SIGSEGV": "it read or wrote memory that is not its own (SIGSEGV)",
+    "SIGBUS": "it used a bad address (SIGBUS)",
+    "SIGFPE": "it divided an integer by zero (SIGFPE)",
+    "SIGILL": "it ran an instruction this processor lacks (SIGILL)",
+    "SIGABRT": "it aborted (SIGABRT)",
+    "SIGSYS": "it made a system call the sandbox forbids (SIGSYS)",
+    "SIGKILL": "it was killed by the system (SIGKILL)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A status and one phrase."""
+
+    status: Status
+    text: str
+
+
+class HarnessFailed(Exception):
+    """The child failed before it touched the candidate: our fault or the machine's."""
+
+
+def explain(ended: Exit, task: Task, loaded: bool) -> Cause:
+    """Why a child is gone. Raises HarnessFailed if the candidate had no part in it."""
+    if ended.max_rss_kb == 0 and ended.stderr.endswith("(the slot ended)"):
+        raise HarnessFailed("the slot process was killed from outside")
+    if ended.kind == "exited":
+        if not loaded and ended.code == _NO_SYMBOL:
+            text = 'no function extern "C" void kernel(...) in the library'
+            return Cause("compile_error", text)
+        if not loaded and ended.code == _NOT_LOADED:
+            return Cause("compile_error", "the library cannot be loaded (an undefined symbol?)")
+        if not loaded and ended.code == _HARNESS:
+            raise HarnessFailed(
+                f"the child could not start: {' '.join(ended.stderr.split())[:300]}"
+            )
+        return Cause("runtime_error", f"the kernel ended its process (exit code {ended.code})")
+    if ended.oom:
+        return Cause("oom", "it needed more memory than allowed")
+    name = _signal(ended.code)
+    if name == "SIGABRT" and "terminate called" in ended.stderr:
+        thrown = _THROWN.search(ended.stderr)
+        return Cause(
+            "runtime_error",
+            f"an exception left the kernel ({thrown[1] if thrown else 'not a std one'})",
+        )
+    if name == "SIGXCPU":
+        return Cause("timeout", "it used up its processor time")
+    if name == "SIGXFSZ":
+        return Cause("runtime_error", "it wrote more text than allowed")
+    hint = _hint(ended.stderr, task)
+    return Cause(
+        "crashed", f"{hint} ({name})" if hint else _SIGNALS.get(name, f"it died of {name}")
+    )
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _hint(stderr: str, task: Task) -> str:
+    """The harness's remark on a faulting address, in the task's own names."""
+    found = _HINT.search(stderr)
+    if not found:
+        if "at a misaligned address" in stderr:
+            return "it makes an aligned vector access at a misaligned address"
+        return "it uses a null pointer" if "through a null pointer" in stderr else ""
+    verb, place, side, index = found.groups()
+    args = task.inputs if side == "input" else task.outputs
+    name = args[int(index)].name if int(index) < len(args) else f"{side} {index}"
+    verb = {"read": "reads", "write": "writes", "access": "touches"}[verb]
+    if side == "input" and place == "inside" and verb == "writes":
+        return f"it writes to its read-only input {name}"
+    if place == "inside":
+        return f"it {verb} {name} at a misaligned or forbidden address"
+    return f"it {verb} {place} {name}"

@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs one loaded candidate over a sheet and finds what is wrong and why.
+
+Passes over the hidden cases: one with their inputs and outputs at the start of a page, poisoned
+with one byte; one at the end of a page, where a step too far faults, poisoned with another. If
+both give the same bits, the result depends on neither alignment, nor poison, nor chance. If not,
+or if anything is wrong, two more passes tell these apart.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from kernelcoder.records import CaseResult
+from kernelcoder.task import Task
+from kernelcoder.verify import numerics, oracle
+from kernelcoder.verify.causes import Evidence, cause
+from kernelcoder.verify.hypotheses import alternatives, misreadings
+from kernelcoder.verify.oracle import Sheet
+from kernelcoder.verify.regions import Call, Regions
+from kernelcoder.verify.slots import Child, Died, TimedOut
+
+# One poison is NaN in every dtype, the other an ordinary number (about 0.01, in f16 about 1):
+# whatever a kernel does with what it finds in its output, one of them shows.
+POISONS = (0xFF, 0x3C)
+_EARLIER = 3
+_SHOWN, _SHOWN_IN_ALL = 3, 6
+# Failing cases searched for a misunderstanding of the task; it costs some reference runs each.
+_SEARCHED, _SEARCHED_ELEMENTS = 3, 1 << 18
+Outputs = tuple[Tensor, ...]
+Maker = Callable[[Task, tuple[Tensor, ...], tuple[float, ...]], Iterator[tuple[str, list[Tensor]]]]
+
+
+class Exam:
+    """The shared memory of one sheet: visible calls, hidden calls, hidden calls again with the
+    other flush. Used by one slot at a time; outputs are poisoned before every pass."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet = sheet
+        total, visible = len(sheet.cases), sheet.visible
+        order = [*range(total), *range(visible, total)]
+        calls = []
+        for position, index in enumerate(order):
+            late = bool((index + sheet.parity + (position >= total)) % 2)
+            calls.append(_call(sheet, index, late))
+        self.regions = Regions(calls)
+
+    def close(self) -> None:
+        """Release the shared memory."""
+        self.regions.close()
+
+
+def _call(sheet: Sheet, index: int, late: bool) -> Call:
+    task, case = sheet.task, sheet.cases[index]
+    outputs = tuple((tuple(case.shapes[arg.name]), case.dtype) for arg in task.outputs)
+    return Call(
+        sheet.inputs[index], outputs, oracle.scalars(task, case), "end" if late else "start"
+    )
+
+
+@dataclass(slots=True)
+class Pass:
+    """What one pass over a range of cases left behind, copied out of shared memory."""
+
+    poison: int
+    outputs: dict[int, Outputs]
+    overrun: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Findings:
+    """Results so far; ``at`` is the case being run, for when the child dies."""
+
+    results: dict[int, CaseResult] = field(default_factory=dict)
+    evidence: list[str] = field(default_factory=list)
+    range: tuple[int, int] = (0, 0)
+    first_call: int = 0
+    poison: int = 0
+
+    @property
+    def wrong(self) -> list[CaseResult]:
+        """The failing cases, in order."""
+        return [result for _, result in sorted(self.results.items()) if not result.ok]
+
+
+class Judge:
+    """Judges one child on one exam. Died and TimedOut of the child pass through."""
+
+    def __init__(self, exam: Exam, child: Child, timeout: float) -> None:
+        self.exam, self.sheet = exam, exam.sheet
+        self._child = child
+        self._deadline = time.monotonic() + timeout
+        self._searched = 0
+        self._unaligned: set[int] = set()
+        self.findings = Findings()
+
+    def smoke(self) -> bool:
+        """The visible cases; whether all are right."""
+        return self._stage(range(self.sheet.visible), again=0)
+
+    def holdouts(self) -> bool:
+        """The hidden cases, at both ends of a page; whether all are right."""
+        first, total = self.sheet.visible, len(self.sheet.cases)
+        return self._stage(range(first, total), again=total - first)
+
+    def check_inputs(self) -> None:
+        """The seal makes changed inputs impossible; if they are changed all the same, nothing
+        measured with them counts."""
+        regions = self.exam.regions
+        if not all(regions.inputs_intact(call) for call in range(len(regions.calls))):
+            raise RuntimeError("sealed inputs have changed")
+
+    def _stage(self, cases: range, again: int) -> bool:
+        if not cases:
+            return True
+        first = self._pass(cases, 0, POISONS[0])
+        second = self._pass(cases, again, POISONS[1]) if again else None
+        differ = second is not None and any(
+            not _same(first.outputs[i], second.outputs[i]) for i in cases
+        )
+        wrong = {i: self._wrong(i, first) for i in cases}
+        if second is not None and differ:
+            self._unaligned |= self._join(wrong, first, second)
+        if second is not None:
+            first.overrun |= second.overrun
+        bad = any(_any(wrong[i]) or i in first.overrun for i in cases)
+        runs = self._repeat(cases, bad) if bad or differ else ()
+        for run in runs:
+            # what came out wrong only now, in the same place, is a matter of chance
+            bad |= bool(self._join(wrong, first, run))
+        if differ and not bad:
+            self._note_variation(cases, runs)
+        for i in cases:
+            self.findings.results[i] = self._result(i, first, wrong[i], runs)
+        return not bad
+
+    def _join(self, wrong: dict[int, Outputs], first: Pass, other: Pass) -> set[int]:
+        """Take over the cases right in ``first`` and wrong in ``other``; returns which."""
+        taken = set()
+        for i in wrong:
+            if not _any(wrong[i]) and _any(mask := self._wrong(i, other)):
+                wrong[i], first.outputs[i] = mask, other.outputs[i]
+                taken.add(i)
+        return taken
+
+    def _repeat(self, cases: range, wrong: bool) -> tuple[Pass, ...]:
+        """Three more passes at the same place: poisons one, two, two. A kernel already known to
+        be wrong may die in them; what it did before then stands."""
+        try:
+            return self._three(cases)
+        except (Died, TimedOut):
+            if not wrong:
+                raise
+            return ()
+
+    def _three(self, cases: range) -> tuple[Pass, ...]:
+        return tuple(
+            self._pass(cases, 0, poison) for poison in (POISONS[0], POISONS[1], POISONS[1])
+        )
+
+    def _pass(self, cases: range, shift: int, poison: int) -> Pass:
+        regions = self.exam.regions
+        first = cases.start + shift
+        self.findings.range, self.findings.first_call = (cases.start, cases.stop), first
+        self.findings.poison = poison
+        regions.poison(poison)
+        left = max(0.05, self._deadline - time.monotonic())
+        self._child.run(first, len(cases), timeout=left)
+        result = Pass(poison, {})
+        for i in cases:
+            result.outputs[i] = tuple(
+                regions.output(i + shift, j).clone() for j in range(len(self.sheet.answers[i]))
+            )
+            if not regions.canaries_intact(i + shift):
+                result.overrun.add(i)
+        return result
+
+    def _wrong(self, index: int, run: Pass) -> tuple[Tensor, ...]:
+        answers = self.sheet.answers[index]
+        return tuple(a.wrong(got) for a, got in zip(answers, run.outputs[index], strict=True))
+
+    def _result(
+        self, index: int, run: Pass, wrong: tuple[Tensor, ...], runs: tuple[Pass, ...]
+    ) -> CaseResult:
+        case, answers = self.sheet.cases[index], self.sheet.answers[index]
+        hidden = index >= self.sheet.visible
+        found = [
+            numerics.errors(got, answer.expected, case.dtype, answer.spacing)
+            for got, answer in zip(run.outputs[index], answers, strict=True)
+        ]
+        why = ""
+        if index in run.overrun:
+            why = "writes outside its output"
+        for output, mask in enumerate(wrong):
+            if not why and bool(mask.any()):
+                why = cause(self._evidence(index, output, run, mask, runs))
+                why += "; right at another alignment" if index in self._unaligned else ""
+                if not hidden and len(self.findings.evidence) < _SHOWN_IN_ALL:
+                    self.findings.evidence += self._values(index, output, run, mask)
+        return CaseResult(
+            name=case.name,
+            shape=tuple(case.shapes[self.sheet.task.inputs[0].name]),
+            dtype=case.dtype,
+            layout=case.layout,
+            ok=not why,
+            hidden=hidden,
+            max_abs=_worst([item.max_abs for item in found]),
+            max_rel=_worst([item.max_rel for item in found]),
+            max_ulp=_worst([item.max_ulp for item in found]),
+            mismatches=sum(int(mask.sum()) for mask in wrong),
+            total=sum(mask.numel() for mask in wrong),
+            cause=why,
+        )
+
+    def _evidence(
+        self, index: int, output: int, run: Pass, mask: Tensor, runs: tuple[Pass, ...]
+    ) -> Evidence:
+        unwritten = repeat = poisoned = None
+        if runs:
+            one, two, three = (r.outputs[index][output] for r in runs)
+            unwritten = _holds(one, runs[0].poison) & _holds(two, runs[1].poison)
+            repeat = _bits(two) != _bits(three)
+            poisoned = (_bits(one) != _bits(two)) & ~unwritten
+        case = self.sheet.cases[index]
+        earlier = [
+            self.sheet.answers[i][output].expected for i in range(max(0, index - _EARLIER), index)
+        ]
+        return Evidence(
+            got=run.outputs[index][output],
+            bounds=self.sheet.answers[index][output],
+            wrong=mask,
+            inputs=self.sheet.exact_inputs(index),
+            unwritten=unwritten,
+            repeat=repeat,
+            poisoned=poisoned,
+            earlier=tuple(earlier),
+            misread=self._told(misreadings, index, output) if case.layout != "contiguous" else None,
+            what_if=self._told(alternatives, index, output) if self._search(index) else None,
+        )
+
+    def _search(self, index: int) -> bool:
+        """Whether to look for a misunderstanding: in the first few failing cases, if not huge."""
+        size = sum(tensor.numel() for tensor in self.sheet.inputs[index])
+        self._searched += size <= _SEARCHED_ELEMENTS
+        return size <= _SEARCHED_ELEMENTS and self._searched <= _SEARCHED
+
+    def _told(
+        self, make: Maker, index: int, output: int
+    ) -> Callable[[], Iterator[tuple[str, Tensor]]]:
+        """One output of the results of wrong readings of a case, made when asked for."""
+        task, case = self.sheet.task, self.sheet.cases[index]
+
+        def results() -> Iterator[tuple[str, Tensor]]:
+            for text, outputs in make(task, self.sheet.inputs[index], oracle.scalars(task, case)):
+                yield text, outputs[output]
+
+        return results
+
+    def _values(self, index: int, output: int, run: Pass, mask: Tensor) -> list[str]:
+        """The first wrong elements of a visible case, with values."""
+        case, name = self.sheet.cases[index], self.sheet.task.outputs[output].name
+        answer, got = self.sheet.answers[index][output], run.outputs[index][output]
+        lines = []
+        half_width = (answer.high.double() - answer.low.double()) / 2
+        for at in mask.nonzero()[:_SHOWN].tolist():
+            spot = tuple(at)
+            slack = "exactly" if answer.exact else f"± {float(half_width[spot]):.2g}"
+            lines.append(
+                f"{case.name}: {name}{at} is {float(got[spot]):.8g},"
+                f" expected {float(answer.expected[spot]):.8g} {slack}"
+            )
+        return lines
+
+    def _note_variation(self, cases: range, runs: tuple[Pass, ...]) -> None:
+        """Right each time, yet not the same bits: worth a remark, not a failure."""
+        one, two, three = runs
+        if any(not _same(two.outputs[i], three.outputs[i]) for i in cases):
+            text = "results differ between identical runs, within the tolerance"
+        elif any(not _same(one.outputs[i], two.outputs[i]) for i in cases):
+            text = "results depend on what the output held before, within the tolerance"
+        else:
+            return  # alignment changes the order of a sum: ordinary
+        self.findings.evidence.append(text)
+
+    def mark_ended(self, why: str) -> str:
+        """After a death or a time-out: judge what was finished, mark the case that was running
+        (the first whose output is still all poison), and return its name; "" if unknown."""
+        found = self.findings
+        at = self._untouched()
+        shift = found.first_call - found.range[0]
+        for index in range(found.range[0], at if at is not None else found.range[0]):
+            if index not in found.results:
+                outputs = tuple(
+                    self.exam.regions.output(index + shift, j).clone()
+                    for j in range(len(self.sheet.answers[index]))
+                )
+                run = Pass(found.poison, {index: outputs})
+                found.results[index] = self._result(index, run, self._wrong(index, run), ())
+        if at is None:
+            return ""
+        case = self.sheet.cases[at]
+        shape = tuple(case.shapes[self.sheet.task.inputs[0].name])
+        found.results[at] = CaseResult(
+            case.name, shape, case.dtype, case.layout, False, at >= self.sheet.visible, cause=why
+        )
+        return case.name
+
+    def _untouched(self) -> int | None:
+        found = self.findings
+        for position, index in enumerate(range(*found.range)):
+            for output in range(len(self.sheet.answers[index])):
+                got = self.exam.regions.output(found.first_call + position, output)
+                if got.numel() and bool(_holds(got, found.poison).all()):
+                    return index
+        return None
+
+
+def _worst(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return max(known) if known else None
+
+
+def _any(masks: tuple[Tensor, ...]) -> bool:
+    return any(bool(mask.any()) for mask in masks)
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    return tensor.view(torch.int32 if tensor.element_size() == 4 else torch.int16)
+
+
+def _same(left: Outputs, right: Outputs) -> bool:
+    return all(torch.equal(_bits(a), _bits(b)) for a, b in zip(left, right, strict=True))
+
+
+def _holds(tensor: Tensor, byte: int) -> Tensor:
+    """Which elements still consist of the poison byte."""
+    size = tensor.element_size()
+    pattern = int.from_bytes(bytes([byte]) * size, "little", signed=True)
+    return _bits(tensor) == pattern

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verifier for C++ candidates: guard, compile, smoke, holdouts, timing, one verdict.
+
+Whatever the candidate does ends in a verdict about the candidate. Whatever we or the machine do
+wrong ends in ``infra_error``, after one more try: never a failed kernel, never a pass.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from kernelcoder.errors import Error
+from kernelcoder.records import Candidate, Stage, Status, Timing, Verdict
+from kernelcoder.task import Task
+from kernelcoder.verify import Finalist, VerifyOptions, deaths, guards, isolation
+from kernelcoder.verify.compile import FLAGS, Built, Compiler, trim
+from kernelcoder.verify.judging import Exam, Findings, Judge
+from kernelcoder.verify.oracle import Oracle, Sheet
+from kernelcoder.verify.slots import Child, Died, Limits, Slot, Tampered, TimedOut
+
+if TYPE_CHECKING:
+    from kernelcoder.verify.timing import Timer
+
+# Raise when a verdict may come out differently for the same candidate, task and key.
+VERIFY_VERSION = "1"
+_EXAMS_KEPT = 3
+_LOG_LIMIT = 8000
+
+
+@dataclass(slots=True)
+class Desk:
+    """One worker's slot and the exams it has shared memory for; used by one thread at a time."""
+
+    slot: Slot | None = None
+    exams: OrderedDict[str, Exam] = field(default_factory=OrderedDict)
+
+    def exam(self, name: str, sheet: Sheet) -> Exam:
+        """Shared memory of a sheet, made at first use."""
+        if name not in self.exams:
+            while len(self.exams) >= _EXAMS_KEPT:
+                self.exams.popitem(last=False)[1].close()
+            self.exams[name] = Exam(sheet)
+        self.exams.move_to_end(name)
+        return self.exams[name]
+
+    def close(self) -> None:
+        """End the slot and release the memory; the desk can be used again."""
+        if self.slot is not None:
+            self.slot.close()
+            self.slot = None
+        while self.exams:
+            self.exams.popitem()[1].close()
+
+
+@dataclass(slots=True)
+class Work:
+    """What is known of one candidate so far."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    stage: Stage = "generated"
+    log: str = ""
+    findings: Findings = field(default_factory=Findings)
+
+    def verdict(
+        self,
+        status: Status,
+        reason: str,
+        versions: dict[str, str],
+        evidence: Sequence[str] = (),
+        timing: Timing | None = None,
+    ) -> Verdict:
+        """The verdict with everything gathered on the way."""
+        return Verdict(
+            status=status,
+            stage=self.stage,
+            reason=reason,
+            evidence=(*self.findings.evidence, *evidence),
+            cases=tuple(result for _, result in sorted(self.findings.results.items())),
+            timing=timing,
+            log=self.log[:_LOG_LIMIT],
+            seconds={name: round(value, 6) for name, value in self.seconds.items()},
+            versions=versions,
+        )
+
+
+class CpuVerifier:
+    """Implements ``kernelcoder.verify.Verifier`` for the cpu backend with a pool of slots."""
+
+    def __init__(self, options: VerifyOptions, cache: Path, workers: int) -> None:
+        self._options = options
+        self._compiler = Compiler(cache, options.compile_timeout_seconds)
+        self._oracle = Oracle()
+        self._cache = cache
+        self._timer: Timer | None = None
+        self._desks: queue.LifoQueue[Desk] = queue.LifoQueue()
+        self._all = [Desk() for _ in range(max(1, workers))]
+        for desk in self._all:
+            self._desks.put(desk)
+        self.versions = {
+            "verifier": VERIFY_VERSION,
+            "compiler": self._compiler.version,
+            "flags": " ".join(FLAGS),
+            "torch": torch.__version__,
+            "isolation": isolation.probe().level,
+        }
+        if options.timing:
+            from kernelcoder.verify.timing import Timer  # starts baseline processes when used
+
+            self._timer = Timer(options, cache, self._compiler)
+
+    def verify(self, task: Task, candidate: Candidate, key: str, timing: bool = True) -> Verdict:
+        """Judge one candidate; see the protocol. Blocks while all slots are busy."""
+        desk = self._desks.get()
+        try:
+            for last in (False, True):
+                work = Work()
+                try:
+                    return self._verify(desk, work, task, candidate, key, timing)
+                except Error:
+                    raise
+                # The boundary between judge and candidate: a fault of ours must cost neither the
+                # run nor the candidate, whatever its kind.
+                except Exception as fault:  # noqa: BLE001
+                    desk.close()
+                    if last:
+                        return self._infra(work, fault)
+            raise AssertionError("unreachable")
+        finally:
+            self._desks.put(desk)
+
+    def _infra(self, work: Work, fault: Exception) -> Verdict:
+        what = f"{type(fault).__name__}: {fault}"
+        stage = _not_verified(work.stage)
+        broken = Work(work.seconds, stage, log="".join(traceback.format_exception(fault)))
+        return broken.verdict(
+            "infra_error", f"the verifier could not judge this: {what}", self.versions
+        )
+
+    def _verify(
+        self, desk: Desk, work: Work, task: Task, candidate: Candidate, key: str, timing: bool
+    ) -> Verdict:
+        if refusal := guards.check(candidate.source):
+            return work.verdict("refused", str(refusal), self.versions)
+        built = self._build(work, candidate.source)
+        if not built.ok or built.path is None:
+            return self._not_built(work, built)
+        work.stage = "compiled"
+        if verdict := self._check(desk, work, task, built, key):
+            return verdict
+        work.stage = "verified"
+        count = len(work.findings.results)
+        reason = f"all {count} cases are right"
+        if not timing or self._timer is None or not task.timing:
+            return work.verdict("verified", reason, self.versions)
+        return self._time(work, task, built, key, reason)
+
+    def _build(self, work: Work, source: str) -> Built:
+        built = self._compiler.build(source)
+        work.seconds["compile"] = built.seconds
+        work.seconds["compile_cpu"] = built.cpu_seconds
+        work.log = trim(built.log, _LOG_LIMIT)
+        return built
+
+    def _not_built(self, work: Work, built: Built) -> Verdict:
+        limit = self._options.compile_timeout_seconds
+        first = next((line for line in work.log.splitlines() if "error" in line), "")
+        texts: dict[str, tuple[Status, str]] = {
+            "compile_error": (
+                "compile_error",
+                first[:300] or "the compiler failed without an error line",
+            ),
+            "timeout": ("timeout", f"compiling took longer than {limit} s"),
+            "oom": ("oom", "compiling needed more memory than allowed"),
+            "refused": ("refused", built.log or "the source is not taken"),
+        }
+        status, reason = texts[built.status]
+        return work.verdict(status, reason, self.versions)
+
+    def _check(self, desk: Desk, work: Work, task: Task, built: Built, key: str) -> Verdict | None:
+        """Run the candidate on all cases; a verdict if it fails."""
+        start = time.monotonic()
+        sheet = self._oracle.sheet(task, key)
+        exam = desk.exam(f"{task.digest or task.id}:{key}", sheet)
+        work.seconds["oracle"] = time.monotonic() - start
+        options = self._options
+        limits = Limits(
+            memory_mb=options.memory_mb,
+            cpu_seconds=options.timeout_seconds * max(1, options.threads) + 1,
+            threads=options.threads,
+        )
+        start = time.monotonic()
+        if desk.slot is None:
+            desk.slot = Slot()
+        assert built.path is not None
+        child = desk.slot.start(built.path, exam.regions, limits)
+        try:
+            return self._examine(work, exam, child)
+        finally:
+            child.finish()
+            work.seconds["check"] = time.monotonic() - start
+
+    def _examine(self, work: Work, exam: Exam, child: Child) -> Verdict | None:
+        judge = Judge(exam, child, self._options.timeout_seconds)
+        loaded = False
+        try:
+            with torch.no_grad():
+                child.loaded(self._options.timeout_seconds)
+                loaded = True
+                work.findings = judge.findings
+                if not judge.smoke():
+                    return self._incorrect(work, hidden=False)
+                work.stage = "smoke_passed"
+                if not judge.holdouts():
+                    return self._incorrect(work, hidden=True)
+                judge.check_inputs()
+        except TimedOut:
+            what = f"no result within {self._options.timeout_seconds} s"
+            return self._ended(work, judge, loaded, deaths.Cause("timeout", what))
+        except Tampered:
+            what = "it wrote to the pipe of the harness instead of only returning"
+            return self._ended(work, judge, loaded, deaths.Cause("cheating", what))
+        except Died as died:
+            work.log = died.exit.stderr
+            return self._ended(
+                work, judge, loaded, deaths.explain(died.exit, exam.sheet.task, loaded)
+            )
+        return None
+
+    def _ended(self, work: Work, judge: Judge, loaded: bool, why: deaths.Cause) -> Verdict:
+        """A candidate that gave no result: name the case it was at, as far as that is visible."""
+        if not loaded:
+            if why.status == "compile_error":
+                work.stage = "generated"
+            return work.verdict(why.status, why.text, self.versions)
+        at = judge.mark_ended(why.text)
+        place = f" in case {at}" if at else ""
+        return work.verdict(why.status, f"{why.text}{place}", self.versions)
+
+    def _incorrect(self, work: Work, hidden: bool) -> Verdict:
+        wrong = work.findings.wrong
+        first, kind = wrong[0], "hidden" if hidden else "visible"
+        among = sum(result.hidden == hidden for result in work.findings.results.values())
+        reason = f"{len(wrong)} of {among} {kind} cases are wrong; {first.name}: {first.cause}"
+        return work.verdict("incorrect", reason, self.versions)
+
+    def _time(self, work: Work, task: Task, built: Built, key: str, reason: str) -> Verdict:
+        assert self._timer is not None
+        start = time.monotonic()
+        outcome = self._timer.search(task, built, key)
+        work.seconds["timing"] = time.monotonic() - start
+        if outcome.problem:
+            work.stage = "smoke_passed"
+            status = next(s for s in _TIMING_FAILURES if s == (outcome.status or "incorrect"))
+            return work.verdict(
+                status, f"right when checked, but: {outcome.problem}", self.versions
+            )
+        if outcome.timing is None:
+            return work.verdict("verified", reason, self.versions, ["timing gave no result"])
+        work.stage = "measured"
+        return work.verdict("verified", reason, self.versions, timing=outcome.timing)
+
+    def retime(self, task: Task, candidates: Sequence[Candidate], key: str) -> list[Finalist]:
+        """Build again (from the cache) and re-time; without timing the finalists say so."""
+        if self._timer is None:
+            return [Finalist(c.sha, None, None, "timing is switched off") for c in candidates]
+        found: dict[str, Finalist] = {}
+        ready: list[tuple[str, Built]] = []
+        for candidate in candidates:
+            built = self._compiler.build(candidate.source)
+            if built.ok:
+                ready.append((candidate.sha, built))
+            else:
+                found[candidate.sha] = Finalist(candidate.sha, None, None, "it no longer compiles")
+        for finalist in self._timer.final(task, ready, key) if ready else ():
+            found[finalist.sha] = finalist
+        return [found[candidate.sha] for candidate in candidates]
+
+    def close(self) -> None:
+        """End all slots and baseline processes; safe to call twice."""
+        for desk in self._all:
+            desk.close()
+        if self._timer is not None:
+            self._timer.close()
+
+
+_TIMING_FAILURES: tuple[Status, ...] = (
+    "incorrect",
+    "cheating",
+    "crashed",
+    "timeout",
+    "oom",
+    "runtime_error",
+)
+
+
+def _not_verified(stage: Stage) -> Stage:
+    return "smoke_passed" if stage in ("verified", "measured") else stage
