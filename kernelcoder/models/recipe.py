@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recipe search, no language model: kernels drawn from hand-written spaces of parameters.
+
+A draft is a random point of the task's recipe space. A refinement reads the parent's parameters
+out of the kernel in the prompt and moves one or two; debugging first moves what the feedback
+points at to the choice that is right on every input; a cross mixes two parents. All randomness is
+the request's key, so the same request always has the same reply. It is the baseline that every
+language model must beat.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kernelcoder.history import rng_of
+from kernelcoder.models import recipes, sections
+from kernelcoder.models.recipes import Value
+from kernelcoder.records import Reply, Request, Usage
+
+language_model = False
+SERVED = "recipe:v1 (no language model)"
+
+# Words of a verdict -> the slots a developer would suspect, the surest signs first.
+_SUSPECTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (r"strides? (is |are )?ignored|as if contiguous", ("layout",)),
+    (r"crashed|SIG(SEGV|BUS)|null pointer|memory that is not", ("align", "layout", "tail")),
+    (r"not written|left out|\btail\b|\blast \d|partial block", ("tail",)),
+    (r"NaN of the input", ("nan",)),
+    (r"NaN where|infinity where|overflow", ("algorithm", "acc", "variance", "nan")),
+    (r": zero\b|negative", ("init",)),
+    (r"inaccurate|scaled by|approximation", ("approx", "root", "acc", "variance", "angles", "eps")),
+    (r"\bb?f16\b", ("acc",)),
+    (r"tiny|subnormal|constant|shifted", ("eps", "variance", "root")),
+    (r"wrong values", ("pairing", "eps", "variance", "angles", "layout", "acc")),
+    (r"timeout|processor time|too long", ("algorithm", "lanes", "threads")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``id``: ``recipe:v1``."""
+
+    id: str
+
+
+def ready(options: Options) -> str:
+    """Always ready: it needs nothing."""
+    return ""
+
+
+def open(options: Options, workdir: Path) -> Recipe:
+    """The proposer; it keeps no state and starts nothing."""
+    return Recipe()
+
+
+class Recipe:
+    """Answers every request from its key and its text alone."""
+
+    concurrency = 1024
+
+    def complete(self, request: Request) -> Reply:
+        """One kernel, or a sentence where the task has no recipe."""
+        begin = time.perf_counter()
+        text = propose(request)
+        usage = Usage(input_tokens=0, output_tokens=0, cost_usd=0.0)
+        return Reply(text, "stop", usage, SERVED, time.perf_counter() - begin)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+def propose(request: Request) -> str:
+    """The reply's text: one sentence and the kernel in a fenced block."""
+    recipe = request.recipe
+    if not recipes.instantiable(recipe):
+        return f"There is no kernel recipe for {request.task or 'this task'}."
+    rng = rng_of(request.key or request.digest)
+    parents = parents_of(request)
+    said = "A random point of the recipe space."
+    if request.role == "cross" and len(parents) > 1:
+        params = recipes.cross(recipe, parents[-2][0], parents[-1][0], rng)
+        said = "Each parameter from one of the two parents."
+    elif request.role in ("refine", "debug", "cross") and parents:
+        parent, feedback = parents[-1]
+        params = dict(parent)
+        if request.role == "debug":
+            params = repair(recipe, parent, feedback, rng.random() < 0.5)
+        if params == parent:
+            params = recipes.perturb(recipe, parent, rng)
+        said = f"Changed from the parent: {_changes(parent, params)}."
+    else:
+        params = recipes.draw(recipe, rng)
+    return f"{said}\n\n```cpp\n{recipes.render(recipe, params)}```\n"
+
+
+def parents_of(request: Request) -> list[tuple[dict[str, Value], str]]:
+    """Parameters and surrounding text of every kernel of this family in the prompt, in order; the
+    last ones are the parents. Kernels whose parameters are outside the space are passed over."""
+    found = []
+    for message in request.messages:
+        for section in sections.split(message.content):
+            parsed = recipes.parse(section.body)
+            if parsed is None or parsed[0] != request.recipe["family"]:
+                continue
+            try:
+                params = recipes.complete(request.recipe, parsed[1])
+            except ValueError:
+                continue
+            found.append((params, _outside_code(section.body)))
+    return found
+
+
+def repair(
+    recipe: Mapping[str, object],
+    params: Mapping[str, Value],
+    feedback: str,
+    all_of_them: bool,
+) -> dict[str, Value]:
+    """``params`` with the slots that the feedback points at moved to their safe choice: the first
+    suspect that is not there yet, or all of them. Unchanged if it points at nothing."""
+    safe = {slot.name: slot.safe for slot in recipes.slots_of(recipe)}
+    new = dict(params)
+    for pattern, suspects in _SUSPECTS:
+        if not re.search(pattern, feedback, re.IGNORECASE):
+            continue
+        for name in suspects:
+            if name in safe and new[name] != safe[name]:
+                new[name] = safe[name]
+                if not all_of_them:
+                    return new
+    return new
+
+
+def _outside_code(body: str) -> str:
+    """A section's text without its fenced code, where words like ``half`` mean nothing."""
+    return re.sub(r"^(`{3,}|~{3,}).*?^\1[ \t]*$", "", body, flags=re.MULTILINE | re.DOTALL)
+
+
+def _changes(old: Mapping[str, Value], new: Mapping[str, Value]) -> str:
+    moved = [f"{name} {old[name]} -> {new[name]}" for name in new if new[name] != old[name]]
+    return ", ".join(moved) or "nothing"
