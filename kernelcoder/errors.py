@@ -40,7 +40,12 @@ class Error(Exception):
     """
 
     def __init__(
-        self, what: str, where: str = "", fix: str = "", problems: Sequence[Problem] = (), code: int = USAGE
+        self,
+        what: str,
+        where: str = "",
+        fix: str = "",
+        problems: Sequence[Problem] = (),
+        code: int = USAGE,
     ) -> None:
         self.what, self.where, self.fix = what, where, fix
         self.problems = tuple(problems)

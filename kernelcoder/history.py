@@ -65,7 +65,9 @@ class History:
         if verdict.status == "no_candidate":
             return 0.0
         base = _SHAPED_FAILURE.get(verdict.stage, 0.05)
-        right = sum(case.ok for case in verdict.cases) / len(verdict.cases) if verdict.cases else 0.0
+        right = (
+            sum(case.ok for case in verdict.cases) / len(verdict.cases) if verdict.cases else 0.0
+        )
         return base + 0.1 * right
 
 

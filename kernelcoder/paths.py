@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where things lie. ``O=dir`` (environment ``KERNELCODER_O``) moves ``.config`` and ``results/``."""
+"""Where things lie. ``O=dir`` (``KERNELCODER_O``) moves ``.config`` and ``results/``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def output() -> Path:
-    """The folder that holds ``.config`` and ``results/``: the tree itself unless ``O=`` is given."""
+    """The folder that holds ``.config`` and ``results/``: the tree itself without ``O=``."""
     chosen = os.environ.get("KERNELCODER_O", "")
     return Path(chosen).resolve() if chosen else ROOT
 

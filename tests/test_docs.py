@@ -13,7 +13,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
     path
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "kernelcoder").rglob("README.md")]
+    for path in [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "kernelcoder").rglob("README.md"),
+    ]
     if "reference" not in path.parts
 )
 CODE = re.compile(r"```[a-z]*\n(.*?)```|`([^`\n]+)`", re.DOTALL)
@@ -23,26 +27,38 @@ VARIABLE = re.compile(r"^[A-Z][A-Z0-9_]*=")
 @cache
 def targets() -> frozenset[str]:
     """Targets that make knows by name."""
-    database = subprocess.run(["make", "-pnRr", "help"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    database = subprocess.run(
+        ["make", "-pnRr", "help"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout
     return frozenset(re.findall(r"^([a-z][a-zA-Z0-9_.+-]*):", database, re.MULTILINE))
 
 
 @cache
 def commands() -> frozenset[str]:
     """Subcommands of ``python -m kernelcoder``."""
-    return frozenset(p.stem.replace("_", "-") for p in (ROOT / "kernelcoder/commands").glob("[a-z]*.py"))
+    return frozenset(
+        p.stem.replace("_", "-") for p in (ROOT / "kernelcoder/commands").glob("[a-z]*.py")
+    )
 
 
 @cache
 def symbols() -> frozenset[str]:
     """Every Kconfig symbol."""
     files = [ROOT / "Kconfig", *ROOT.glob("*/Kconfig"), *ROOT.glob("*/*/Kconfig")]
-    return frozenset(s for f in files for s in re.findall(r"^\s*(?:menu)?config (\w+)", f.read_text(), re.MULTILINE))
+    return frozenset(
+        s
+        for f in files
+        for s in re.findall(r"^\s*(?:menu)?config (\w+)", f.read_text(), re.MULTILINE)
+    )
 
 
 def snippets(page: Path) -> list[str]:
     """Lines of code blocks and inline code of a page, comments cut off."""
-    lines = [line for block, inline in CODE.findall(page.read_text()) for line in (block or inline).splitlines()]
+    lines = [
+        line
+        for block, inline in CODE.findall(page.read_text())
+        for line in (block or inline).splitlines()
+    ]
     return [line.split(" #")[0].strip().removeprefix("$ ") for line in lines]
 
 
@@ -54,7 +70,12 @@ def make_problems(line: str) -> list[str]:
     for word in words:
         family = re.fullmatch(r"defconfig-(.+)", word)
         names = family.group(1).split("+") if family else []
-        exists = all((ROOT / "defconfigs" / n).exists() or (ROOT / "defconfigs/fragments" / f"{n}.config").exists() or n.startswith("<") for n in names)
+        exists = all(
+            (ROOT / "defconfigs" / n).exists()
+            or (ROOT / "defconfigs/fragments" / f"{n}.config").exists()
+            or n.startswith("<")
+            for n in names
+        )
         if word not in known and not (names and exists):
             bad.append(word)
     return bad
@@ -80,14 +101,22 @@ def test_documented_files_and_links_exist(page: Path) -> None:
         for target in re.findall(r"\]\(([^)#:]+)\)", text)
         if not (page.parent / target).exists()
     ]
-    paths = [line for line in snippets(page) if re.fullmatch(r"(?:kernelcoder|benchmarks|tests|docs|scripts|defconfigs|requirements)/[\w./-]+", line)]
+    paths = [
+        line
+        for line in snippets(page)
+        if re.fullmatch(
+            r"(?:kernelcoder|benchmarks|tests|docs|scripts|defconfigs|requirements)/[\w./-]+", line
+        )
+    ]
     missing += [path for path in paths if not (ROOT / path).exists()]
     assert missing == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_documented_options_exist(page: Path) -> None:
-    named = {name for line in snippets(page) for name in re.findall(r"\bCONFIG_([A-Z0-9_]+)", line)} - {"X"}
+    named = {
+        name for line in snippets(page) for name in re.findall(r"\bCONFIG_([A-Z0-9_]+)", line)
+    } - {"X"}
     assert named - symbols() == set()
 
 

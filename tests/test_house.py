@@ -20,13 +20,21 @@ CATCH_ALL = {
 def tracked(*suffixes: str) -> list[Path]:
     """Files git knows or would add, with one of the suffixes."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.split("\n")
     return [ROOT / name for name in listed if name.endswith(suffixes) and (ROOT / name).is_file()]
 
 
 def test_files_stay_under_400_lines() -> None:
-    long = [f"{p.relative_to(ROOT)}: {n}" for p in tracked(".py", ".c", ".h", ".js", ".css") if (n := p.read_text().count("\n")) > MAX_FILE]
+    long = [
+        f"{p.relative_to(ROOT)}: {n}"
+        for p in tracked(".py", ".c", ".h", ".js", ".css")
+        if (n := p.read_text().count("\n")) > MAX_FILE
+    ]
     assert long == []
 
 
@@ -42,7 +50,11 @@ def test_functions_stay_under_60_lines() -> None:
 
 
 def test_every_source_file_names_its_license() -> None:
-    bare = [str(p.relative_to(ROOT)) for p in tracked(".py", ".c", ".h") if "SPDX-License-Identifier" not in "\n".join(p.read_text().splitlines()[:3])]
+    bare = [
+        str(p.relative_to(ROOT))
+        for p in tracked(".py", ".c", ".h")
+        if "SPDX-License-Identifier" not in "\n".join(p.read_text().splitlines()[:3])
+    ]
     assert bare == []
 
 
@@ -54,7 +66,10 @@ def test_nothing_catches_everything_but_the_boundaries() -> None:
             if not isinstance(node, ast.ExceptHandler):
                 continue
             caught = node.type
-            if (caught is None or (isinstance(caught, ast.Name) and caught.id in ("Exception", "BaseException"))) and name not in CATCH_ALL:
+            if (
+                caught is None
+                or (isinstance(caught, ast.Name) and caught.id in ("Exception", "BaseException"))
+            ) and name not in CATCH_ALL:
                 broad.append(f"{name}:{node.lineno}")
     assert broad == []
 
@@ -68,8 +83,14 @@ def test_public_names_have_docstrings() -> None:
         if tree.body and not ast.get_docstring(tree):
             silent.append(str(path.relative_to(ROOT)))
         for node in tree.body:
-            public = isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
+            public = isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith(
+                "_"
+            )
             # a task's reference is shown in the prompt as it stands, the description beside it
-            if public and not ast.get_docstring(node) and not (node.name == "reference" and "core" in path.parts):
+            if (
+                public
+                and not ast.get_docstring(node)
+                and not (node.name == "reference" and "core" in path.parts)
+            ):
                 silent.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
     assert silent == []

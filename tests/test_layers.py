@@ -51,7 +51,11 @@ def rooms() -> dict[Path, str]:
         found[path] = parts[0] if len(parts) > 1 else path.stem
     for path in sorted((ROOT / "benchmarks").rglob("*.py")):
         found[path] = "benchmarks"
-    return {path: room for path, room in found.items() if room not in ("commands", "__main__", "__init__")}
+    return {
+        path: room
+        for path, room in found.items()
+        if room not in ("commands", "__main__", "__init__")
+    }
 
 
 def imported(path: Path) -> list[tuple[int, str]]:
@@ -75,10 +79,16 @@ def imported(path: Path) -> list[tuple[int, str]]:
 def wrong_arrows(path: Path, room: str) -> list[str]:
     """Imports of a file that its room may not make."""
     allowed = ALLOWED[room] | {room, "__version__"}
-    return [f"{path.relative_to(ROOT)}:{line} imports {target}" for line, target in imported(path) if target not in allowed]
+    return [
+        f"{path.relative_to(ROOT)}:{line} imports {target}"
+        for line, target in imported(path)
+        if target not in allowed
+    ]
 
 
-@pytest.mark.parametrize(("path", "room"), rooms().items(), ids=lambda value: getattr(value, "stem", value))
+@pytest.mark.parametrize(
+    ("path", "room"), rooms().items(), ids=lambda value: getattr(value, "stem", value)
+)
 def test_imports_point_one_way(path: Path, room: str) -> None:
     assert room in ALLOWED, f"{path.name}: give the room {room!r} a place in ALLOWED"
     assert wrong_arrows(path, room) == []
@@ -96,11 +106,31 @@ def test_a_wrong_arrow_is_seen(tmp_path: Path) -> None:
 HEAVY = {"torch", "litellm", "wandb", "openai", "xllamacpp"}
 
 
-@pytest.mark.parametrize("room", ["config", "matrix", "registry", "ledger", "records", "errors", "task", "history", "methods", "report"])
+@pytest.mark.parametrize(
+    "room",
+    [
+        "config",
+        "matrix",
+        "registry",
+        "ledger",
+        "records",
+        "errors",
+        "task",
+        "history",
+        "methods",
+        "report",
+    ],
+)
 def test_light_rooms_never_import_heavy_packages_at_the_top(room: str) -> None:
     for path, owner in rooms().items():
         if owner != room:
             continue
         for node in ast.parse(path.read_text()).body:
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names = (
+                [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
             assert not {name.split(".")[0] for name in names} & HEAVY, path

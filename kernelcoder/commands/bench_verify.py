@@ -7,16 +7,24 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kernelcoder.verify.throughput import Rate, Repeatability
 
 _AA = (("relu", 0), ("softmax", 0), ("matmul", 0), ("relu", 1))
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``bench-verify``."""
-    parser.add_argument("--candidates", type=int, default=100, metavar="N", help="distinct candidates per figure")
+    parser.add_argument(
+        "--candidates", type=int, default=100, metavar="N", help="distinct candidates per figure"
+    )
     parser.add_argument("--trials", type=int, default=20, metavar="N", help="A/A trials per case")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="also write the tables as Markdown")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="also write the tables as Markdown"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,7 +41,9 @@ def run(args: argparse.Namespace) -> int:
         rates = throughput.rates(load("relu"), options, cache, args.candidates)
         pairs = [(load(name), load(name).timing[index]) for name, index in _AA]
         repeats = [
-            throughput.repeatability(task, case, timing.CALLS[timing.regime(case)], options, cache, args.trials)
+            throughput.repeatability(
+                task, case, timing.CALLS[timing.regime(case)], options, cache, args.trials
+            )
             for task, case in pairs
         ]
     if args.json:
@@ -42,12 +52,14 @@ def run(args: argparse.Namespace) -> int:
     text = _markdown(rates, repeats)
     print(text)
     if args.write:
-        args.write.write_text(f"# Verifier: throughput and repeatability\n\n{_command(args)}\n\n{_machine()}\n\n{text}\n")
+        parts = ["# Verifier: throughput and repeatability", _command(args), _machine(), text]
+        args.write.write_text("\n\n".join(parts) + "\n")
     return 0
 
 
 def _command(args: argparse.Namespace) -> str:
-    return f"Made by `python -m kernelcoder bench-verify --candidates {args.candidates} --trials {args.trials} --write {args.write}`."
+    flags = f"--candidates {args.candidates} --trials {args.trials} --write {args.write}"
+    return f"Made by `python -m kernelcoder bench-verify {flags}`."
 
 
 def _machine() -> str:
@@ -55,18 +67,20 @@ def _machine() -> str:
     import platform
 
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    return f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, load average {load} at the end."
+    system = f"{platform.system()} {platform.release()}"
+    return f"{os.cpu_count()} cores, {system}, load average {load} at the end."
 
 
-def _markdown(rates: list, repeats: list) -> str:  # type: ignore[type-arg]
+def _markdown(rates: list[Rate], repeats: list[Repeatability]) -> str:
     lines = [
-        "One worker; per candidate. CPU counts the judge, the compiler, the slot and the candidate.",
+        "One worker; per candidate. CPU: judge, compiler, slot and candidate together.",
         "",
         "| relu candidates | n | verified | per minute | wall ms | CPU ms | of it compiling |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     lines += [
-        f"| {r.name} | {r.n} | {r.verified} | {r.per_minute:.0f} | {r.wall_ms:.1f} | {r.cpu_ms:.1f} | {r.compile_ms:.1f} |"
+        f"| {r.name} | {r.n} | {r.verified} | {r.per_minute:.0f} | {r.wall_ms:.1f} |"
+        f" {r.cpu_ms:.1f} | {r.compile_ms:.1f} |"
         for r in rates
     ]
     lines += [
@@ -76,5 +90,7 @@ def _markdown(rates: list, repeats: list) -> str:  # type: ignore[type-arg]
         "| A/A | trials | median error | 95th percentile | s per trial |",
         "|---|--:|--:|--:|--:|",
     ]
-    lines += [f"| {r.case} | {r.n} | {r.median:.2%} | {r.p95:.2%} | {r.seconds:.2f} |" for r in repeats]
+    lines += [
+        f"| {r.case} | {r.n} | {r.median:.2%} | {r.p95:.2%} | {r.seconds:.2f} |" for r in repeats
+    ]
     return "\n".join(lines)
