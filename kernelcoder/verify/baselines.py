@@ -8,7 +8,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from kernelcoder.paths import ROOT
 
 _PREPARE_SECONDS = 180.0
 _WINDOW_SECONDS = 60.0
-_EMPTY_WINDOWS = 9
 
 
 class BaselineFailed(Exception):
@@ -49,8 +47,6 @@ class Baselines:
         self._cache, self._nice = cache, nice
         self._process: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None
-        self._clock = 0
-        self._overhead: dict[tuple[str, str], int] = {}
         self._mapped: set[str] = set()
 
     def _start(self) -> socket.socket:
@@ -69,13 +65,11 @@ class Baselines:
         if self._nice:
             os.setpriority(os.PRIO_PROCESS, self._process.pid, self._nice)
         self._sock = ours
-        # The kernel's per-process CPU clock: (~pid << 3) | 2, readable from outside, all threads.
-        self._clock = ((~self._process.pid) << 3) | 2
         return ours
 
     def _ask(
         self, message: dict[str, Any], fds: Sequence[int] = (), seconds: float = _PREPARE_SECONDS
-    ) -> None:
+    ) -> dict[str, Any]:
         sock = self._start()
         sock.settimeout(seconds)
         try:
@@ -90,6 +84,7 @@ class Baselines:
         reply = json.loads(answer)
         if not reply["ok"]:
             raise BaselineFailed(reply["error"])
+        return dict(reply)
 
     def map(
         self, name: str, fds: Sequence[int], layout: Sequence[Any], scalars: Sequence[Any]
@@ -111,44 +106,9 @@ class Baselines:
         self._ask({"op": "prepare", "region": name, "task": task, "kind": kind})
 
     def window(self, name: str, task: str, kind: str, count: int) -> int:
-        """CPU nanoseconds of running calls 0 ... count-1 once each, harness overhead included."""
-        sock = self._start()
-        sock.settimeout(_WINDOW_SECONDS)
-        message = {
-            "op": "window",
-            "region": name,
-            "task": task,
-            "kind": kind,
-            "first": 0,
-            "count": count,
-        }
-        try:
-            sock.send(json.dumps(message).encode())
-            first = sock.recv(1 << 16)
-            if first != b"r":
-                raise BaselineFailed(
-                    json.loads(first)["error"] if first else "the baseline process ended"
-                )
-            before = time.clock_gettime_ns(self._clock)
-            sock.send(b"g")
-            last = sock.recv(1 << 16)
-            after = time.clock_gettime_ns(self._clock)
-        except OSError as error:
-            self.close()
-            raise BaselineFailed(f"the baseline process did not answer: {error}") from error
-        if last != b"d":
-            raise BaselineFailed(
-                json.loads(last)["error"] if last else "the baseline process ended"
-            )
-        return after - before
-
-    def overhead(self, name: str, task: str, kind: str) -> int:
-        """CPU nanoseconds of an empty window: what go and done themselves cost."""
-        key = (name, kind)
-        if key not in self._overhead:
-            empty = [self.window(name, task, kind, 0) for _ in range(_EMPTY_WINDOWS)]
-            self._overhead[key] = sorted(empty)[_EMPTY_WINDOWS // 2]
-        return self._overhead[key]
+        """CPU nanoseconds of running calls 0 ... count-1 once each, the process's own reading."""
+        message = {"op": "window", "region": name, "task": task, "kind": kind, "count": count}
+        return int(self._ask(message, seconds=_WINDOW_SECONDS)["cpu_ns"])
 
     def kill(self) -> None:
         """End the worker at once, from any thread; whoever waits for it gets BaselineFailed."""
@@ -167,5 +127,4 @@ class Baselines:
                 self._process.kill()
                 self._process.wait()
         self._process, self._sock = None, None
-        self._overhead.clear()
         self._mapped.clear()

@@ -9,10 +9,11 @@ clocks: the CPU time the kernel of the system accounts to a process, read from o
 from __future__ import annotations
 
 import contextlib
+import functools
 import platform
 import random
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,6 +66,7 @@ class Arena:
     process: Baselines
     timeout: float
     count: int
+    lost: Callable[[str, BaselineFailed], None]
     _turn: int = 0
     _windows: list[Window] = field(default_factory=list)
 
@@ -75,7 +77,13 @@ class Arena:
         rng.shuffle(names)
         self._turn += 1
         self.bench.refresh()
-        return {name: self._once(name) for name in (names if self._turn % 2 else reversed(names))}
+        times: dict[str, float] = {}
+        for name in names if self._turn % 2 else reversed(names):
+            try:
+                times[name] = self._once(name)
+            except BaselineFailed as failure:
+                self.lost(name, failure)
+        return times
 
     def late(self) -> None:
         """Raise Unfair if the candidate usually worked on after its done token (clock forger)."""
@@ -89,13 +97,14 @@ class Arena:
             )
 
     def _once(self, name: str) -> float:
-        if name not in self.children:
+        if name in self.children:
+            raw = self._native(name)
+            # What go, done and the freeze cost the child; never more than half, whatever it says.
+            spent = max(raw - self.overhead[name], raw // 2)
+        else:
             bench = self.bench
             spent = self.process.window(bench.name, bench.task.id, name, self.count)
-            spent -= self.process.overhead(bench.name, bench.task.id, name)
-        else:
-            spent = self._native(name) - self.overhead[name]
-        return max(spent, 1) * 1e-9 / self.count
+        return spent * 1e-9 / self.count
 
     def _native(self, name: str) -> int:
         check = self.bench.poison(self.count)
@@ -186,7 +195,7 @@ class Contest:
                 children[contestant.name] = child
                 child.loaded(self._options.timeout_seconds)
             overhead = {name: _empty_window(child) for name, child in children.items()}
-            # One call first: several calls of a very slow kernel would take minutes, not teach more.
+            # One call first: several calls of a very slow kernel would take minutes, for nothing.
             trial = children[native[0].name].run(0, 1, timeout=float(self._options.timeout_seconds))
             count = 1 if trial.cpu_ns > _SLOW_NS else bench.count
             yield Arena(
@@ -197,6 +206,7 @@ class Contest:
                 self._process,
                 float(self._options.timeout_seconds),
                 count,
+                functools.partial(self._lost, bench),
             )
         except (Died, TimedOut) as end:
             raise Unfair(f"it did not survive being started for timing: {end}", "crashed") from end
@@ -217,9 +227,13 @@ class Contest:
                 self._process.prepare(bench.name, bench.task.id, kind)
                 self._prepared[key] = True
             except BaselineFailed as failure:
-                self._failures[kind] = f"{bench.task.id}: {str(failure).splitlines()[0][:200]}"
-                self._prepared[key] = False
+                self._lost(bench, kind, failure)
         return self._prepared[key]
+
+    def _lost(self, bench: Bench, kind: str, failure: BaselineFailed) -> None:
+        """Go on without a baseline for this bench, and say so."""
+        self._failures[kind] = f"{bench.task.id}: {str(failure).splitlines()[0][:200]}"
+        self._prepared[(bench.name, kind)] = False
 
     def precompile(self, bench: Bench) -> None:
         """Start compiling a bench's torch.compile baseline in the background."""
@@ -273,5 +287,5 @@ class Contest:
 
 
 def _empty_window(child: Child) -> int:
-    """CPU nanoseconds of a window without calls: what go and done cost the child."""
-    return int(statistics.median(child.run(0, 0).cpu_ns for _ in range(_EMPTY_WINDOWS)))
+    """CPU nanoseconds of a window without calls: what go and done cost the child at the least."""
+    return min(child.run(0, 0).cpu_ns for _ in range(_EMPTY_WINDOWS))

@@ -116,14 +116,14 @@ class Timer:
             while len(seconds) < (most if regime(bench.case) == "hot" else least):
                 times = arena.round(rng)
                 seconds.append(times["candidate"])
-                if primary:
+                if primary in times:
                     logs.append(math.log(times[primary] / times["candidate"]))
-                if len(seconds) >= least and primary and _settled(logs):
+                if len(seconds) >= least and logs and _settled(logs):
                     break
                 if _impatient("search", len(seconds), start):
                     break
             arena.late()
-        ratios = {primary: pairs_ratio(logs)} if primary else {}
+        ratios = {primary: pairs_ratio(logs)} if logs else {}
         return self._case_timing(bench, seconds, ratios)
 
     def _warm(self, arena: Arena, rng: random.Random, start: float) -> None:
