@@ -16,7 +16,7 @@ BARE   := sh scripts/setup.sh $(PYTHON) $(VENV) check && $(PYTHON)
 .DELETE_ON_ERROR:
 
 # Every variable make was given must be one of these or CONFIG_*: a misspelt one would be ignored.
-KNOWN   := A B BACKEND C CELL FILE FRESH GPU HELP KCONFIG_CONFIG NAME O ONLY PYTHON SHARD T TASK V VENV W
+KNOWN   := A B BACKEND C CELL FILE FRESH GPU HELP KCONFIG_CONFIG NAME O ONLY PYTHON SHARD SLOW T TASK V VENV W
 GIVEN   := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
 UNKNOWN := $(filter-out $(KNOWN) CONFIG_% MAKEFLAGS MAKEOVERRIDES,$(GIVEN))
 ifneq ($(strip $(UNKNOWN)),)
@@ -33,7 +33,7 @@ export KERNELCODER_V := $(V)
 endif
 
 CELLS := $(if $(ONLY),--only '$(ONLY)') $(if $(SHARD),--shard '$(SHARD)')
-MARKS := $(if $(GPU),not metal and not paid,not gpu and not metal and not paid)
+MARKS := not metal and not paid$(if $(GPU),, and not gpu)$(if $(SLOW),, and not slow)
 TESTS := $(if $(findstring /,$(T)),$(T),$(if $(T),-k '$(T)'))
 
 BOTH  = $(if $(and $(TASK),$(FILE)),,$(error verify needs TASK=core/softmax FILE=my.cpp))
@@ -101,7 +101,7 @@ check: $(DEV) ## format, lint, types, Kconfig rules, tests that need no GPU
 	$(Q)$(PY) -m mypy kernelcoder
 	$(Q)$(PY) scripts/kconfig/lint.py
 	$(Q)$(PY) -m pytest -q -m '$(MARKS)' $(TESTS)
-test: $(DEV) ## tests only; T=<expression or file> selects, GPU=1 adds device tests
+test: $(DEV) ## tests only; T=<expression or file> selects, SLOW=1 GPU=1 add more
 	$(Q)$(PY) -m pytest -q -m '$(MARKS)' $(TESTS)
 litellm: $(BASE) ## install the optional litellm package (Gemini, Claude, GPT, ...)
 	$(Q)sh scripts/setup.sh $(PYTHON) $(VENV) litellm

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -64,7 +65,9 @@ def snippets(page: Path) -> list[str]:
 
 def make_problems(line: str) -> list[str]:
     """Words of a ``make`` line that are neither a target nor a variable."""
-    words = [w for w in line.split()[1:] if not VARIABLE.match(w) and not w.startswith(("-", "<"))]
+    words = [
+        w for w in shlex.split(line)[1:] if not VARIABLE.match(w) and not w.startswith(("-", "<"))
+    ]
     known = targets()
     bad = []
     for word in words:

@@ -130,7 +130,7 @@ class Child:
     ) -> Window:
         """Makes ``reps`` passes over calls first..first+count-1, then freezes the child.
 
-        With ``touch`` it first reads a byte of each page of those calls, outside the window. It
+        With ``touch`` it first reads each cache line of those calls, outside the window. It
         stays frozen until the next run, so that outputs can be read at leisure."""
         if self._exit is not None:
             raise Died(self._exit)

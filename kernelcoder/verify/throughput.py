@@ -12,6 +12,7 @@ import math
 import os
 import random
 import statistics
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from pathlib import Path
 from kernelcoder.records import Candidate
 from kernelcoder.task import Case, Task
 from kernelcoder.verify import VerifyOptions
-from kernelcoder.verify.compile import Compiler
+from kernelcoder.verify.compile import FLAGS, Compiler
 from kernelcoder.verify.contest import Contest, Contestant
 from kernelcoder.verify.refresh import Bench
 from kernelcoder.verify.service import CpuVerifier
@@ -35,7 +36,7 @@ extern "C" void kernel(const DLTensor *x, DLTensor *y) {
 }
 // variant %d
 """
-_AA_BLOCKS, _AA_ROUNDS = 4, 8
+_AA_BLOCKS, _AA_ROUNDS = 8, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,21 @@ def rate(name: str, verifier: CpuVerifier, task: Task, sources: list[str], key: 
     return Rate(name, n, verified, waited * 1e3 / n, spent * 1e3 / n, compiling * 1e3 / n)
 
 
+def bare_compiler(sources: list[str], folder: Path) -> Rate:
+    """The floor: the same files through ``g++ -c`` and ``ld``, unsandboxed, and nothing else."""
+    include = Path(__file__).resolve().parent.parent / "backends" / "include"
+    source, target = folder / "floor.cpp", folder / "floor.o"
+    cpu, wall = tree_cpu(), time.perf_counter()
+    for text in sources:
+        source.write_text(text)
+        command = ["g++", *FLAGS, f"-I{include}", "-c", str(source), "-o", str(target)]
+        subprocess.run(command, check=True)
+        subprocess.run(["ld", "-shared", str(target), "-o", str(folder / "floor.so")], check=True)
+    n = len(sources)
+    spent, waited = tree_cpu() - cpu, time.perf_counter() - wall
+    return Rate("floor: bare g++ and ld", n, 0, waited * 1e3 / n, spent * 1e3 / n, spent * 1e3 / n)
+
+
 def rates(task: Task, options: VerifyOptions, cache: Path, n: int) -> list[Rate]:
     """Floor (header-free, five holdouts) and real (helper header, all hidden cases), each compiled
     afresh and again from the compile cache. ``cache`` must start empty for the first to mean it."""
@@ -119,6 +135,7 @@ def rates(task: Task, options: VerifyOptions, cache: Path, n: int) -> list[Rate]
     full = [f"{task.solutions['cpu']}\n// variant {i}\n" for i in range(n)]
     try:
         return [
+            bare_compiler(floor, cache),
             rate("no header, 5 holdouts, compiled", verifier, small, floor, "throughput"),
             rate("no header, 5 holdouts, precompiled", verifier, small, floor, "throughput"),
             rate("kernelcoder.h, all holdouts, compiled", verifier, task, full, "throughput"),
@@ -146,7 +163,7 @@ def repeatability(
                 with contest.enter(
                     bench, pair if block % 2 else pair[::-1], [], fresh=True
                 ) as arena:
-                    rounds = [arena.round(rng) for _ in range(_AA_ROUNDS + 2)][2:]
+                    rounds = [arena.round(rng) for _ in range(_AA_ROUNDS + 4)][4:]
                 blocks.append(
                     statistics.median(math.log(r["candidate"] / r["twin"]) for r in rounds)
                 )

@@ -37,7 +37,7 @@ _SEARCH_PAIRS = (8, 24)
 # number of rounds: precision is wasted on a kernel many times slower than its baseline.
 _PATIENCE = {"search": 2.0, "final": 1.0}
 _LEAST_ROUNDS = {"search": 3, "final": 1}
-_BLOCK_ROUNDS = {"hot": 6, "cold": 2}
+_BLOCK_ROUNDS = {"hot": 12, "cold": 3}
 # Rounds that do not count: a fresh process first meets its page tables and branch predictors.
 _WARM_ROUNDS = {"hot": 4, "cold": 1}
 _GOOD_ENOUGH = 0.02
