@@ -269,17 +269,19 @@ class CpuVerifier:
         return work.verdict("verified", reason, self.versions, timing=outcome.timing)
 
     def retime(self, task: Task, candidates: Sequence[Candidate], key: str) -> list[Finalist]:
-        """Build again (from the cache) and re-time; without timing the finalists say so."""
+        """Judge again on hidden cases no attempt has met (``key`` is a fresh one), then re-time; a
+        finalist that fails either keeps no timing and says why."""
         if self._timer is None:
             return [Finalist(c.sha, None, None, "timing is switched off") for c in candidates]
         found: dict[str, Finalist] = {}
         ready: list[tuple[str, Built]] = []
         for candidate in candidates:
-            built = self._compiler.build(candidate.source)
-            if built.ok:
-                ready.append((candidate.sha, built))
+            verdict = self.verify(task, candidate, key, timing=False)
+            if verdict.verified:
+                ready.append((candidate.sha, self._compiler.build(candidate.source)))
             else:
-                found[candidate.sha] = Finalist(candidate.sha, None, None, "it no longer compiles")
+                why = f"{verdict.status} on fresh hidden cases: {verdict.reason}"
+                found[candidate.sha] = Finalist(candidate.sha, None, None, why)
         for finalist in self._timer.final(task, ready, key) if ready else ():
             found[finalist.sha] = finalist
         return [found[candidate.sha] for candidate in candidates]

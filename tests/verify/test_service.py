@@ -311,6 +311,17 @@ def test_retime_without_timing_says_so(verifier: CpuVerifier, task: Task) -> Non
     assert "off" in finalist.reason
 
 
+def test_a_finalist_is_judged_on_fresh_cases_before_it_is_timed(tmp_path: Path, task: Task) -> None:
+    verifier = CpuVerifier(dataclasses.replace(OPTIONS, timing=True), tmp_path, 1)
+    try:
+        wrong = Candidate(relu(value="v < 0 ? 0.0f : (v > 3.0f ? 3.0f : v)"), "cpp", "cpu")
+        (finalist,) = verifier.retime(task, [wrong], "fresh")
+    finally:
+        verifier.close()
+    assert finalist.report is None
+    assert finalist.reason.startswith("incorrect on fresh hidden cases")
+
+
 def test_close_is_idempotent(tmp_path: Path) -> None:
     made = CpuVerifier(OPTIONS, tmp_path, 1)
     made.close()
