@@ -4,6 +4,7 @@ next candidate never the worse for it."""
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import threading
 from collections.abc import Iterator
