@@ -18,6 +18,7 @@ def sentence(name: str, known: list[str]) -> str:
     if name.upper() in symbols:
         return f"unknown make variable {name}: options are written CONFIG_{name.upper()}=..."
     upper = {word.upper(): word for word in [*known, *(f"CONFIG_{s}" for s in symbols)]}
+    upper |= {symbol: f"CONFIG_{symbol}" for symbol in symbols - upper.keys()}
     near = difflib.get_close_matches(name.upper(), upper, n=1)
     hint = f"did you mean {upper[near[0]]}?" if near else "make help lists them"
     return f"unknown make variable {name}: {hint}"

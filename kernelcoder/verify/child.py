@@ -130,8 +130,9 @@ class Child:
     ) -> Window:
         """Makes ``reps`` passes over calls first..first+count-1, then freezes the child.
 
-        With ``touch`` it first reads each cache line of those calls, outside the window. It
-        stays frozen until the next run, so that outputs can be read at leisure."""
+        With ``touch`` (for timing) it first reads each cache line of those calls, outside the
+        window, and the clocks start only once it sleeps. It stays frozen until the next run, so
+        that outputs can be read at leisure."""
         if self._exit is not None:
             raise Died(self._exit)
         deadline = time.monotonic() + timeout
@@ -139,7 +140,8 @@ class Child:
         self._thaw()
         self._tell(_GO.pack(first, count, reps, _TOUCH if touch else 0, nonce))
         self._await(nonce, _READY, deadline)
-        self._settle(deadline)
+        if touch:
+            self._settle(deadline)
         cpu, began = self.cpu_ns(), time.perf_counter_ns()
         self._tell(_TOKEN.pack(nonce, 0)[:8])
         self._await(nonce, _DONE, deadline)

@@ -288,4 +288,4 @@ class Contest:
 
 def _empty_window(child: Child) -> int:
     """CPU nanoseconds of a window without calls: what go and done cost the child at the least."""
-    return min(child.run(0, 0).cpu_ns for _ in range(_EMPTY_WINDOWS))
+    return min(child.run(0, 0, touch=True).cpu_ns for _ in range(_EMPTY_WINDOWS))
