@@ -25,7 +25,7 @@ class VerifyOptions:
     memory_mb: int
     threads: int
     baseline: str
-    baseline_compile: bool
+    measure_compile: bool
     retime_blocks: int
 
 

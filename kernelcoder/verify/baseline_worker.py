@@ -3,7 +3,7 @@
 
 It maps the very pages the candidate's child maps, so both read the same inputs. Commands arrive as
 JSON datagrams on the inherited socket ``FD``, file descriptors beside them. This code is ours, so
-it may hold its own CPU clock around the calls. One thread; the allocator is told by its environment
+it may hold its own CPU clock around the calls. The allocator is told by its environment
 to keep freed memory, so outputs reuse warm pages instead of faulting in fresh ones (which made
 eager PyTorch look 6-9x slower than it is).
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import json
 import mmap
+import os
 import socket
 import sys
 import time
@@ -127,7 +128,8 @@ class Worker:
         region = self.regions[message["region"]]
         function = self.function(message["task"], message["kind"], message["region"])
         calls = region.calls[: message["count"]]
-        region.touch()
+        if message["touch"]:
+            region.touch()
         before = time.process_time_ns()
         # Kept until the end, so that each call has an output of its own, as a candidate's has.
         kept = [function(*call) for call in calls]
@@ -154,8 +156,8 @@ class Worker:
 
 
 def main() -> None:
-    """Serve on the socket named by the first argument, with one thread and no autograd."""
-    torch.set_num_threads(1)
+    """Serve on the socket named by the first argument, with the allowed threads, no autograd."""
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     sock = socket.socket(fileno=int(sys.argv[1]))
     with torch.inference_mode():
         Worker(sock).serve()

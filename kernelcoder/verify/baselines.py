@@ -22,16 +22,17 @@ class BaselineFailed(Exception):
     """The baseline could not be built or run; timing goes on without it and says so."""
 
 
-def _environment(cache: Path) -> dict[str, str]:
-    """Environment of the worker: one thread, an allocator that keeps freed pages, own caches."""
+def _environment(cache: Path, threads: int) -> dict[str, str]:
+    """Environment of the worker: its threads, an allocator that keeps freed pages, own caches."""
     keep = {
         k: v
         for k, v in os.environ.items()
         if k in ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "KERNELCODER_OPS_PATH")
     }
     return keep | {
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "OMP_WAIT_POLICY": "passive",
         "MALLOC_MMAP_MAX_": "0",
         "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
         "TORCHINDUCTOR_COMPILE_THREADS": "1",
@@ -43,8 +44,9 @@ def _environment(cache: Path) -> dict[str, str]:
 class Baselines:
     """One worker process, started at first use. Not thread-safe: the timing lease guards it."""
 
-    def __init__(self, cache: Path, nice: int = 0) -> None:
-        self._cache, self._nice = cache, nice
+    def __init__(self, cache: Path, threads: int = 1, nice: int = 0) -> None:
+        self._cache, self._threads, self._nice = cache, threads, nice
+        self.lives = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None
         self._mapped: set[str] = set()
@@ -58,13 +60,14 @@ class Baselines:
         self._cache.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "kernelcoder.verify.baseline_worker", str(theirs.fileno())],
-            pass_fds=(theirs.fileno(),), env=_environment(self._cache), cwd=ROOT,
+            pass_fds=(theirs.fileno(),), env=_environment(self._cache, self._threads), cwd=ROOT,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
         theirs.close()
         if self._nice:
             os.setpriority(os.PRIO_PROCESS, self._process.pid, self._nice)
         self._sock = ours
+        self.lives += 1
         return ours
 
     def _ask(
@@ -105,9 +108,11 @@ class Baselines:
         """Compile and warm one baseline for a region; raises BaselineFailed."""
         self._ask({"op": "prepare", "region": name, "task": task, "kind": kind})
 
-    def window(self, name: str, task: str, kind: str, count: int) -> int:
-        """CPU nanoseconds of running calls 0 ... count-1 once each, the process's own reading."""
-        message = {"op": "window", "region": name, "task": task, "kind": kind, "count": count}
+    def window(self, name: str, task: str, kind: str, count: int, touch: bool) -> int:
+        """CPU nanoseconds of running calls 0 ... count-1 once each, the process's own reading;
+        with ``touch`` every line of the inputs is read first, outside the window."""
+        message: dict[str, Any] = {"op": "window", "region": name, "task": task, "kind": kind}
+        message |= {"count": count, "touch": touch}
         return int(self._ask(message, seconds=_WINDOW_SECONDS)["cpu_ns"])
 
     def kill(self) -> None:

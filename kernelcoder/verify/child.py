@@ -44,11 +44,13 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Window:
     """One run on the judge's clocks: wall time from go to done; CPU time of all the child's
-    threads from go to the freeze, and the part of it that was spent after ``done``."""
+    threads from go to the freeze, the part of it that was spent after ``done``, and what was spent
+    before go, since the previous freeze, when only the harness has anything to do."""
 
     wall_ns: int
     cpu_ns: int
     late_cpu_ns: int
+    early_cpu_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +128,28 @@ class Child:
         self._await(0, _LOADED, time.monotonic() + timeout)
 
     def run(
-        self, first: int, count: int, reps: int = 1, touch: bool = False, timeout: float = 10.0
+        self,
+        first: int,
+        count: int,
+        reps: int = 1,
+        touch: bool = False,
+        timeout: float = 10.0,
+        timed: bool = False,
     ) -> Window:
         """Makes ``reps`` passes over calls first..first+count-1, then freezes the child.
 
-        With ``touch`` (for timing) it first reads each cache line of those calls, outside the
-        window, and the clocks start only once it sleeps. It stays frozen until the next run, so
-        that outputs can be read at leisure."""
+        With ``touch`` it first reads each cache line of those calls, outside the window; with
+        ``timed`` the clocks start only once it sleeps. It stays frozen until the next run, so that
+        outputs can be read at leisure."""
         if self._exit is not None:
             raise Died(self._exit)
         deadline = time.monotonic() + timeout
         nonce = int.from_bytes(os.urandom(8), "little")
+        thawed = self.cpu_ns() if timed else 0
         self._thaw()
         self._tell(_GO.pack(first, count, reps, _TOUCH if touch else 0, nonce))
         self._await(nonce, _READY, deadline)
-        if touch:
+        if timed:
             self._settle(deadline)
         cpu, began = self.cpu_ns(), time.perf_counter_ns()
         self._tell(_TOKEN.pack(nonce, 0)[:8])
@@ -153,7 +162,7 @@ class Child:
         # The reading at `done` may be older than `done` (see _settle); what was spent afterwards is
         # no more than the time until it stood still.
         late = min(end - done, (stopped - ended) * self._limits.threads)
-        return Window(ended - began, end - cpu, late)
+        return Window(ended - began, end - cpu, late, cpu - thawed)
 
     def _settle(self, deadline: float) -> None:
         """Waits until the child sleeps. Linux brings another process's CPU clock up to date when it

@@ -10,31 +10,31 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import platform
 import random
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
 from kernelcoder.verify import VerifyOptions
 from kernelcoder.verify.baselines import BaselineFailed, Baselines
-from kernelcoder.verify.compile import FLAGS, Built, Compiler
+from kernelcoder.verify.compile import Built, Compiler
 from kernelcoder.verify.precompile import Precompiler
 from kernelcoder.verify.refresh import Bench
-from kernelcoder.verify.regions import Call, Regions
-from kernelcoder.verify.roofline import COPY_SOURCE, PEAK_ROUNDS, PEAK_SOURCE
 from kernelcoder.verify.slots import Child, Died, Limits, Slot, TimedOut, Window
 
 # CPU time after "done" that is typical, not once: a kernel still busy when it claims to have
 # finished. It gains nothing by it, since time counts up to the freeze; it is dishonest all the
 # same. On a busy machine being stopped alone costs 20-40 us.
 _LATE_NS, _LATE_SHARE = 150_000, 0.05
-_EMPTY_WINDOWS = 7
-_ROOF_WINDOWS = 25
+# CPU time before "go" beyond what the harness alone needs to read the inputs, with room for a busy
+# machine on which reading them takes longer at one time than at another.
+_EARLY_TIMES, _EARLY_NS = 3, 1_000_000
+_NULL_WINDOWS = 5
 _SLOW_NS = 20_000_000
+_NULL_SOURCE = """#include <dlpack/dlpack.h>
+extern "C" void kernel(const DLTensor *, const DLTensor *, const DLTensor *, const DLTensor *) {}
+"""
 
 
 class Unfair(Exception):
@@ -55,13 +55,21 @@ class Contestant:
     built: Built
 
 
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """CPU nanoseconds a kernel that does nothing spends in a window, and before it."""
+
+    window_ns: int
+    early_ns: int
+
+
 @dataclass(slots=True)
 class Arena:
     """One bench with everyone inside, ready for rounds."""
 
     bench: Bench
     children: dict[str, Child]
-    overhead: dict[str, int]
+    idle: Idle
     baselines: list[str]
     process: Baselines
     timeout: float
@@ -85,37 +93,50 @@ class Arena:
                 self.lost(name, failure)
         return times
 
-    def late(self) -> None:
-        """Raise Unfair if the candidate usually worked on after its done token (clock forger)."""
+    def fair(self) -> None:
+        """Raise Unfair if the candidate usually worked while no clock was running."""
+        if not self._windows:
+            return
         after = statistics.median(window.late_cpu_ns for window in self._windows)
-        if after > max(
-            _LATE_NS, _LATE_SHARE * statistics.median(window.cpu_ns for window in self._windows)
-        ):
-            raise Unfair(
-                f"it usually computes for another {after / 1000:.0f} us after it says it is done",
-                "cheating",
-            )
+        before = statistics.median(window.early_cpu_ns for window in self._windows)
+        busy = statistics.median(window.cpu_ns for window in self._windows)
+        if after > max(_LATE_NS, _LATE_SHARE * busy):
+            what = f"usually computes for another {after / 1000:.0f} us after it says it is done"
+            raise Unfair(f"it {what}", "cheating")
+        if before > _EARLY_TIMES * self.idle.early_ns + _EARLY_NS:
+            what = f"usually computes for {before / 1000:.0f} us before it is told to begin"
+            raise Unfair(f"it {what}", "cheating")
 
     def _once(self, name: str) -> float:
         if name in self.children:
             raw = self._native(name)
             # What go, done and the freeze cost the child; never more than half, whatever it says.
-            spent = max(raw - self.overhead[name], raw // 2)
+            spent = max(raw - self.idle.window_ns, raw // 2)
         else:
             bench = self.bench
-            spent = self.process.window(bench.name, bench.task.id, name, self.count)
+            spent = self.process.window(
+                bench.name, bench.task.id, name, self.count, self.bench.touched
+            )
         return spent * 1e-9 / self.count
 
     def _native(self, name: str) -> int:
+        """Run one native contestant and check what it wrote. Only the candidate can be unfair: a
+        reference that fails is a baseline less."""
         check = self.bench.poison(self.count)
         try:
-            window = self.children[name].run(0, self.count, touch=True, timeout=self.timeout)
-        except TimedOut as late:
-            raise Unfair("it exceeded its time limit while being timed", "timeout") from late
-        except Died as death:
-            raise Unfair(
-                f"it died while being timed ({death.exit.kind} {death.exit.code})", "crashed"
-            ) from death
+            window = self.children[name].run(
+                0, self.count, touch=self.bench.touched, timeout=self.timeout, timed=True
+            )
+        except (TimedOut, Died) as end:
+            if name == "reference":
+                self.children.pop(name).finish()
+                raise BaselineFailed(f"the task's own kernel ended: {end}") from end
+            if isinstance(end, TimedOut):
+                raise Unfair("it exceeded its time limit while being timed", "timeout") from end
+            how = f"{end.exit.kind} {end.exit.code}"
+            raise Unfair(f"it died while being timed ({how})", "crashed") from end
+        if name == "reference":
+            return window.cpu_ns
         if name == "candidate":
             self._windows.append(window)
         if problem := self.bench.wrong(check):
@@ -128,30 +149,20 @@ class Contest:
 
     def __init__(self, options: VerifyOptions, cache: Path, compiler: Compiler) -> None:
         self._options, self._compiler = options, compiler
-        self._process = Baselines(cache)
-        self._precompiler = Precompiler(cache)
+        self._process = Baselines(cache, options.threads)
+        self._precompiler = Precompiler(cache, options.threads)
         self._slots: dict[str, Slot] = {}
-        self._prepared: dict[tuple[str, str], bool] = {}
-        self._failures: dict[str, str] = {}
+        # (bench, baseline) -> the life of the baseline process it was readied in
+        self._prepared: dict[tuple[str, str], int] = {}
+        self._failures: dict[tuple[str, str], str] = {}
+        self._least: dict[int, int] = {}
 
-    def machine_key(self) -> str:
-        """Processor, compiler and flags: what a measured roof is valid for."""
-        model = platform.processor() or platform.machine()
-        with contextlib.suppress(OSError):
-            lines = Path("/proc/cpuinfo").read_text().splitlines()
-            model = next(
-                (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
-                model,
-            )
-        return " | ".join((model, self._compiler.version, " ".join(FLAGS)))
-
-    def notes(self) -> tuple[str, ...]:
-        """How the numbers were made, and which baselines are missing and why."""
+    def notes(self, benches: Sequence[Bench]) -> tuple[str, ...]:
+        """How the numbers were made, and which baselines of these benches are missing and why."""
         how = "CPU time, interleaved rounds, fresh inputs per call; baseline allocator warmed"
-        return (
-            how,
-            *(f"no {kind} baseline: {why}" for kind, why in sorted(self._failures.items())),
-        )
+        names = {bench.name for bench in benches}
+        missing = {kind: why for (name, kind), why in self._failures.items() if name in names}
+        return (how, *(f"no {kind} baseline: {why}" for kind, why in sorted(missing.items())))
 
     def limits(self) -> Limits:
         """Limits of a timed child."""
@@ -166,7 +177,7 @@ class Contest:
         if fresh and name in self._slots:
             self._slots.pop(name).close()
         if name not in self._slots:
-            self._slots[name] = Slot()
+            self._slots[name] = Slot(threads=self._options.threads)
         return self._slots[name]
 
     @contextlib.contextmanager
@@ -180,44 +191,73 @@ class Contest:
         """Start a child per contestant and ready the baselines that can be had.
 
         ``fresh`` execs new slots, hence a new address-space layout."""
-        native = list(contestants)
-        solution = bench.task.solutions.get("cpu", "")
-        if "reference" in baselines and solution:
-            native.append(Contestant("reference", self._compiler.build(solution)))
         present = [kind for kind in baselines if kind != "reference" and self._ready(bench, kind)]
         children: dict[str, Child] = {}
+        timeout = float(self._options.timeout_seconds)
         try:
-            for contestant in native:
-                if contestant.built.path is None:
-                    raise Unfair(f"{contestant.name} is not compiled", "compile_error")
-                slot = self._slot(contestant.name, fresh)
-                child = slot.start(contestant.built.path, bench.regions, self.limits())
-                children[contestant.name] = child
-                child.loaded(self._options.timeout_seconds)
-            overhead = {name: _empty_window(child) for name, child in children.items()}
+            for contestant in contestants:
+                self._enter(children, contestant.name, contestant.built, bench, fresh)
             # One call first: several calls of a very slow kernel would take minutes, for nothing.
-            trial = children[native[0].name].run(0, 1, timeout=float(self._options.timeout_seconds))
+            trial = children[contestants[0].name].run(0, 1, timeout=timeout, timed=True)
             count = 1 if trial.cpu_ns > _SLOW_NS else bench.count
-            yield Arena(
-                bench,
-                children,
-                overhead,
-                present,
-                self._process,
-                float(self._options.timeout_seconds),
-                count,
-                functools.partial(self._lost, bench),
-            )
+            if "reference" in baselines:
+                self._enter_reference(children, bench, fresh)
+            idle = self._idle(bench, count)
+            yield Arena(bench, children, idle, present, self._process, timeout, count,
+                        functools.partial(self._lost, bench))  # fmt: skip
         except (Died, TimedOut) as end:
             raise Unfair(f"it did not survive being started for timing: {end}", "crashed") from end
         finally:
             for child in children.values():
                 child.finish()
 
+    def _enter(
+        self, children: dict[str, Child], name: str, built: Built, bench: Bench, fresh: bool
+    ) -> Child:
+        """Start one compiled kernel in its slot; it is among ``children`` from the start on."""
+        if built.path is None:
+            raise Unfair(f"{name} is not compiled", "incorrect")
+        child = self._slot(name, fresh).start(built.path, bench.regions, self.limits())
+        children[name] = child
+        child.loaded(float(self._options.timeout_seconds))
+        return child
+
+    def _enter_reference(self, children: dict[str, Child], bench: Bench, fresh: bool) -> None:
+        """Start the task's own kernel; without one, or if it fails, there is no such baseline."""
+        solution = bench.task.solutions.get("cpu", "")
+        if not solution:
+            return
+        try:
+            self._enter(children, "reference", self._compiler.build(solution), bench, fresh)
+        except (Died, TimedOut, Unfair) as failure:
+            children.pop("reference", None)
+            self._lost(bench, "reference", BaselineFailed(str(failure)))
+
+    def _idle(self, bench: Bench, count: int) -> Idle:
+        """What a window over this bench costs a kernel that does nothing: measured in a child of
+        our own, because a candidate could make its own empty windows look dear."""
+        built = self._compiler.build(_NULL_SOURCE)
+        children: dict[str, Child] = {}
+        try:
+            child = self._enter(children, "null", built, bench, fresh=False)
+            touch = bench.touched
+            windows = [child.run(0, count, touch=touch, timed=True) for _ in range(_NULL_WINDOWS)]
+        finally:
+            for child in children.values():
+                child.finish()
+        # A constant of the machine that a busy moment can only make look larger: keep the least.
+        least = min(window.cpu_ns for window in windows)
+        self._least[count] = min(least, self._least.get(count, least))
+        early = int(statistics.median(window.early_cpu_ns for window in windows))
+        return Idle(self._least[count], early)
+
     def _ready(self, bench: Bench, kind: str) -> bool:
         """Map the bench into the baseline process and compile there, once; note a failure."""
         key = (bench.name, kind)
-        if key not in self._prepared:
+        if key in self._failures:
+            return False
+        # A baseline process that had to be started again knows nothing of what was readied before.
+        if self._prepared.get(key) != self._process.lives:
             if kind == "compile":
                 self._precompiler.wait(bench.name)
             try:
@@ -225,15 +265,15 @@ class Contest:
                     bench.name, bench.fds, bench.layout(), [list(bench.scalars)] * bench.count
                 )
                 self._process.prepare(bench.name, bench.task.id, kind)
-                self._prepared[key] = True
+                self._prepared[key] = self._process.lives
             except BaselineFailed as failure:
                 self._lost(bench, kind, failure)
-        return self._prepared[key]
+        return key not in self._failures
 
     def _lost(self, bench: Bench, kind: str, failure: BaselineFailed) -> None:
         """Go on without a baseline for this bench, and say so."""
-        self._failures[kind] = f"{bench.task.id}: {str(failure).splitlines()[0][:200]}"
-        self._prepared[(bench.name, kind)] = False
+        why = (str(failure).splitlines() or ["no reason given"])[0]
+        self._failures[(bench.name, kind)] = f"{bench.task.id}: {why[:200]}"
 
     def precompile(self, bench: Bench) -> None:
         """Start compiling a bench's torch.compile baseline in the background."""
@@ -242,40 +282,11 @@ class Contest:
 
     def forget(self, bench: Bench) -> None:
         """Release what the baseline process holds of a bench."""
-        self._prepared = {key: ok for key, ok in self._prepared.items() if key[0] != bench.name}
+        for kept in (self._prepared, self._failures):
+            for key in [key for key in kept if key[0] == bench.name]:
+                kept.pop(key)
         with contextlib.suppress(BaselineFailed):
             self._process.drop(bench.name)
-
-    def measure_roof(self, kind: str, size: int) -> float:
-        """Best bytes/s of a copy over ``size`` bytes in all, or best flop/s in registers."""
-        calls, shape = (4, (max(size // 32, 16),)) if kind == "copy" else (1, (16,))
-        variants = (0.0, 1.0) if kind == "copy" else (float(PEAK_ROUNDS),)
-        best = 0.0
-        built = self._compiler.build(COPY_SOURCE if kind == "copy" else PEAK_SOURCE)
-        if built.path is None:
-            raise RuntimeError(f"the roofline kernel does not compile: {built.log}")
-        for scalar in variants:
-            x = torch.full(shape, 0.5)
-            regions = Regions([Call((x,), ((shape, "f32"),), (scalar,)) for _ in range(calls)])
-            child = self._slot("roof", fresh=True).start(built.path, regions, self.limits())
-            try:
-                child.loaded(30.0)
-                empty = _empty_window(child)
-                spent = (
-                    min(
-                        child.run(0, calls, touch=True, timeout=30.0).cpu_ns
-                        for _ in range(_ROOF_WINDOWS)
-                    )
-                    - empty
-                )
-                seconds = max(spent, 1) * 1e-9
-                width = float(regions.output(0)[1])
-                work = 8.0 * shape[0] * calls if kind == "copy" else 2.0 * 12 * width * PEAK_ROUNDS
-                best = max(best, work / seconds)
-            finally:
-                child.finish()
-                regions.close()
-        return best
 
     def close(self) -> None:
         """End slots and the baseline process."""
@@ -284,8 +295,3 @@ class Contest:
         self._slots.clear()
         self._precompiler.close()
         self._process.close()
-
-
-def _empty_window(child: Child) -> int:
-    """CPU nanoseconds of a window without calls: what go and done cost the child at the least."""
-    return min(child.run(0, 0, touch=True).cpu_ns for _ in range(_EMPTY_WINDOWS))

@@ -17,12 +17,14 @@ from typing import Any
 
 from kernelcoder.verify.baselines import BaselineFailed, Baselines
 
+_PATIENCE_SECONDS = 180.0
+
 
 class Precompiler:
     """A thread with a baseline process. Failures are left for the timed process to tell."""
 
-    def __init__(self, cache: Path) -> None:
-        self._process = Baselines(cache, nice=5)
+    def __init__(self, cache: Path, threads: int) -> None:
+        self._process = Baselines(cache, threads, nice=5)
         self._jobs: queue.Queue[tuple[str, str, tuple[int, int], Any, Any] | None] = queue.Queue()
         self._done: dict[str, threading.Event] = {}
         self._closing = False
@@ -48,7 +50,7 @@ class Precompiler:
     def wait(self, name: str) -> None:
         """Block until a queued region is compiled (or given up); at once for an unknown one."""
         if name in self._done:
-            self._done[name].wait()
+            self._done[name].wait(_PATIENCE_SECONDS)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

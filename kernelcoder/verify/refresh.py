@@ -2,9 +2,10 @@
 """Fresh inputs for every timed call, and spot checks of what timed calls wrote.
 
 A *bench* owns the shared memory of one timed case. Before each round its inputs become windows, at
-secret random offsets, of pools of random values: one copy, no generator in the way, and nothing a
-kernel could have seen before. Some output rows, chosen in secret, are poisoned before the round and
-compared with the float64 oracle after it; a kernel that skips work must guess which.
+secret random offsets, of pools of random values, scaled and shifted by secret random amounts: one
+pass over memory, no generator in the way, and no value a kernel could have seen before. Some output
+rows, chosen in secret, are poisoned before the round and compared with the float64 oracle after it;
+a kernel that skips work must guess which.
 """
 
 from __future__ import annotations
@@ -54,6 +55,11 @@ class Bench:
         return torch.cat([flat, flat[: min(flat.numel(), _SLACK)]])
 
     @property
+    def touched(self) -> bool:
+        """Whether inputs are read into the caches before a window: only where the regime is hot."""
+        return not self.case.name.startswith("cold")
+
+    @property
     def fds(self) -> tuple[int, int]:
         """Descriptors of the input and the output region."""
         return self.regions.in_fd, self.regions.out_fd
@@ -87,7 +93,11 @@ class Bench:
             target = self.regions.input(call, index)
             n = target.numel()
             start = self._rng.randrange(pool.numel() - n + 1)
-            target.copy_(pool[start : start + n].view(target.shape))
+            window = pool[start : start + n].view(target.shape)
+            # A window alone is a shifted copy of what a kernel has seen and could have stored; with
+            # a random scale and offset every value is new. Positive inputs stay positive.
+            shift = torch.tensor(self._rng.uniform(0.0, 0.1), dtype=target.dtype)
+            torch.add(shift, window, alpha=self._rng.uniform(0.9, 1.1), out=target)
 
     def poison(self, count: int) -> Check:
         """Choose the call (of the first ``count``) and rows to check next and poison those rows."""

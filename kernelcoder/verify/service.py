@@ -25,6 +25,7 @@ from kernelcoder.verify import Finalist, VerifyOptions, deaths, guards, isolatio
 from kernelcoder.verify.compile import FLAGS, Built, Compiler, trim
 from kernelcoder.verify.judging import Exam, Findings, Judge
 from kernelcoder.verify.oracle import Oracle, Sheet
+from kernelcoder.verify.quiet import Quiet
 from kernelcoder.verify.slots import Child, Died, Limits, Slot, Tampered, TimedOut
 
 if TYPE_CHECKING:
@@ -99,23 +100,26 @@ class CpuVerifier:
         self._options = options
         self._compiler = Compiler(cache, options.compile_timeout_seconds)
         self._oracle = Oracle()
+        self._quiet = Quiet()
         self._cache = cache
         self._timer: Timer | None = None
         self._desks: queue.LifoQueue[Desk] = queue.LifoQueue()
         self._all = [Desk() for _ in range(max(1, workers))]
         for desk in self._all:
             self._desks.put(desk)
+        report = isolation.probe()
+        self._files_closed = any(layer.holds for layer in report.layers if layer.rung == 2)
         self.versions = {
             "verifier": VERIFY_VERSION,
             "compiler": self._compiler.version,
             "flags": " ".join(FLAGS),
             "torch": torch.__version__,
-            "isolation": isolation.probe().level,
+            "isolation": report.level,
         }
         if options.timing:
             from kernelcoder.verify.timing import Timer  # starts baseline processes when used
 
-            self._timer = Timer(options, cache, self._compiler)
+            self._timer = Timer(options, cache, self._compiler, workers + 1)
 
     def verify(self, task: Task, candidate: Candidate, key: str, timing: bool = True) -> Verdict:
         """Judge one candidate; see the protocol. Blocks while all slots are busy."""
@@ -150,12 +154,13 @@ class CpuVerifier:
     ) -> Verdict:
         if refusal := guards.check(candidate.source):
             return work.verdict("refused", str(refusal), self.versions)
-        built = self._build(work, candidate.source)
-        if not built.ok or built.path is None:
-            return self._not_built(work, built)
-        work.stage = "compiled"
-        if verdict := self._check(desk, work, task, built, key):
-            return verdict
+        with self._quiet.busy():
+            built = self._build(work, candidate.source)
+            if not built.ok or built.path is None:
+                return self._not_built(work, built)
+            work.stage = "compiled"
+            if verdict := self._check(desk, work, task, built, key):
+                return verdict
         work.stage = "verified"
         count = len(work.findings.results)
         reason = f"all {count} cases are right"
@@ -167,7 +172,12 @@ class CpuVerifier:
         built = self._compiler.build(source)
         work.seconds["compile"] = built.seconds
         work.seconds["compile_cpu"] = built.cpu_seconds
-        work.log = trim(built.log, _LOG_LIMIT)
+        log = built.log
+        if not self._files_closed:
+            # The compiler may have read files that are none of the candidate's business: of what it
+            # says, only lines about the candidate's own text are passed on.
+            log = "\n".join(line for line in log.splitlines() if line.startswith("kernel.cpp:"))
+        work.log = trim(log, _LOG_LIMIT)
         return built
 
     def _not_built(self, work: Work, built: Built) -> Verdict:
@@ -199,7 +209,7 @@ class CpuVerifier:
         )
         start = time.monotonic()
         if desk.slot is None:
-            desk.slot = Slot()
+            desk.slot = Slot(threads=options.threads)
         assert built.path is not None
         child = desk.slot.start(built.path, exam.regions, limits)
         try:
@@ -259,7 +269,7 @@ class CpuVerifier:
         work.seconds["timing"] = time.monotonic() - start
         if outcome.problem:
             work.stage = "smoke_passed"
-            status = next(s for s in _TIMING_FAILURES if s == (outcome.status or "incorrect"))
+            status = next((s for s in _TIMING_FAILURES if s == outcome.status), _TIMING_FAILURES[0])
             return work.verdict(
                 status, f"right when checked, but: {outcome.problem}", self.versions
             )
@@ -282,8 +292,9 @@ class CpuVerifier:
             else:
                 why = f"{verdict.status} on fresh hidden cases: {verdict.reason}"
                 found[candidate.sha] = Finalist(candidate.sha, None, None, why)
-        for finalist in self._timer.final(task, ready, key) if ready else ():
-            found[finalist.sha] = finalist
+        if ready:
+            with self._quiet.alone():
+                found |= {one.sha: one for one in self._timer.final(task, ready, key)}
         return [found[candidate.sha] for candidate in candidates]
 
     def close(self) -> None:

@@ -72,13 +72,30 @@ def _sealed_copy(path: Path) -> int:
     return fd
 
 
+def _environment(threads: int) -> dict[str, str]:
+    """What candidates find in their environment. Idle OpenMP threads sleep instead of spinning, and
+    a region that asks for more threads than allowed gets fewer instead of failing."""
+    return {
+        "OMP_NUM_THREADS": "1",
+        "OMP_THREAD_LIMIT": str(threads),
+        "OMP_WAIT_POLICY": "passive",
+        "GOMP_SPINCOUNT": "0",
+        "OMP_STACKSIZE": "2M",
+        "LC_ALL": "C",
+    }
+
+
 class Slot:
     """One exec'd process that forks a sandboxed child per candidate. Use from one thread at a
     time. A slot that died (somebody killed it) is replaced at the next ``start``.
 
-    ``skip`` names layers to leave out (see ``SKIP``): for tests of weaker machines only."""
+    ``threads`` caps OpenMP teams of every candidate. ``skip`` names layers to leave out (see
+    ``SKIP``): for tests of weaker machines only."""
 
-    def __init__(self, skip: tuple[str, ...] | None = None, core: int = -1) -> None:
+    def __init__(
+        self, skip: tuple[str, ...] | None = None, core: int = -1, threads: int = 64
+    ) -> None:
+        self._threads = threads
         self._skip = sum(SKIP[name] for name in skip or ())
         self._core = core
         self._process: subprocess.Popen[bytes] | None = None
@@ -97,7 +114,7 @@ class Slot:
             self._process = subprocess.Popen(
                 [program, str(self._skip), str(theirs.fileno())],
                 stdin=void, stdout=void, stderr=void, cwd="/",
-                env={"OMP_NUM_THREADS": "1", "OMP_STACKSIZE": "2M", "LC_ALL": "C"},
+                env=_environment(self._threads),
                 pass_fds=(theirs.fileno(),), start_new_session=True,
             )  # fmt: skip
         os.close(void)
@@ -130,6 +147,7 @@ class Slot:
 
     def _start(self, so: Path, regions: Regions, limits: Limits) -> Child:
         assert self._socket is not None
+        self._socket.settimeout(GRACE * 4)  # a child's end may have left a shorter one
         job = _JOB.pack(
             regions.in_bytes, regions.out_bytes, limits.memory_mb << 20, limits.cpu_seconds,
             limits.threads, limits.output_kb << 10, limits.core if limits.core >= 0 else self._core,

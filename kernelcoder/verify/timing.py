@@ -27,8 +27,10 @@ from kernelcoder.verify import Finalist, VerifyOptions, oracle
 from kernelcoder.verify.compile import Built, Compiler
 from kernelcoder.verify.contest import Arena, Contest, Contestant, Unfair
 from kernelcoder.verify.intervals import blocks_ratio, median_interval, pairs_ratio
+from kernelcoder.verify.probing import Probe, machine_key
 from kernelcoder.verify.refresh import Bench
 from kernelcoder.verify.roofline import Roofs
+from kernelcoder.verify.slots import SlotError
 
 # Calls per round: enough in a hot round to rise above the clock's grain, one in a cold round.
 CALLS = {"hot": 8, "cold": 1}
@@ -36,15 +38,18 @@ _SEARCH_PAIRS = (8, 24)
 # Wall seconds after which a case (search) or a block (final) stops early, once it has the least
 # number of rounds: precision is wasted on a kernel many times slower than its baseline.
 _PATIENCE = {"search": 2.0, "final": 1.0}
-_LEAST_ROUNDS = {"search": 3, "final": 1}
+# Six pairs are the fewest whose range is a 95 % interval of their median.
+_LEAST_ROUNDS = {"search": 6, "final": 1}
 _BLOCK_ROUNDS = {"hot": 12, "cold": 3}
 # Rounds that do not count: a fresh process first meets its page tables and branch predictors.
 _WARM_ROUNDS = {"hot": 4, "cold": 1}
 _GOOD_ENOUGH = 0.02
 # A kernel may look this much faster than the measured roof before it is called impossible: roofs
-# measured on a busy machine are too low, never too high.
-_IMPOSSIBLE = 1.5
-_KEPT = 2
+# measured on a busy machine are too low, never too high, and a hot working set may lie in a faster
+# cache than the one it was measured in.
+_IMPOSSIBLE = {"hot": 3.0, "cold": 1.5}
+_MOST_KEPT = 6
+_FAULTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +64,17 @@ class Outcome:
 class Timer:
     """Times kernels one at a time (the lease), keeping benches of the last few tasks."""
 
-    def __init__(self, options: VerifyOptions, cache: Path, compiler: Compiler) -> None:
+    def __init__(
+        self, options: VerifyOptions, cache: Path, compiler: Compiler, tasks: int = 2
+    ) -> None:
+        """``tasks`` is how many tasks are searched at a time: so many benches are worth keeping."""
         oracle.quiet_torch()
+        self._kept = max(2, min(tasks, _MOST_KEPT))
         self._options = options
         self._lease = threading.Lock()
         self._contest = Contest(options, cache, compiler)
         self._benches: dict[str, list[Bench]] = {}
-        self._roofs = Roofs(
-            cache / "roofs.json", self._contest.machine_key(), self._contest.measure_roof
-        )
+        self._roofs = Roofs(cache / "roofs.json", machine_key(compiler), Probe(compiler).measure)
 
     def close(self) -> None:
         """End every process and release shared memory."""
@@ -83,24 +90,28 @@ class Timer:
         rng = rng_of(random_key(key, built.sha, "search timing"))
         with self._lease:
             try:
-                cases = []
-                for bench in self._open(task, rng):
-                    cases.append(self._search_case(bench, built, rng))
+                benches = self._open(task, rng)
+                cases = [self._search_case(bench, built, rng) for bench in benches]
             except Unfair as unfair:
                 return Outcome(None, unfair.problem, unfair.status)
-        return Outcome(_combine("search", cases, self._contest.notes()))
+        return Outcome(_combine("search", cases, self._contest.notes(benches)))
 
     def _open(self, task: Task, rng: random.Random) -> list[Bench]:
-        """Benches of the task's timing cases; the least recently opened task's are closed."""
+        """Benches of the task's timing cases; the least recently used task's are closed."""
         name = f"{task.id}:{task.digest}"
-        if name not in self._benches:
-            while len(self._benches) >= _KEPT:
+        if name in self._benches:
+            self._benches[name] = self._benches.pop(name)
+        else:
+            while len(self._benches) >= self._kept:
                 for bench in self._benches.pop(next(iter(self._benches))):
                     self._contest.forget(bench)
                     bench.close()
             self._benches[name] = [
                 Bench(task, case, CALLS[regime(case)], rng) for case in task.timing
             ]
+            if self._options.measure_compile:
+                for bench in self._benches[name]:
+                    self._contest.precompile(bench)
         return self._benches[name]
 
     def _search_case(self, bench: Bench, built: Built, rng: random.Random) -> CaseTiming:
@@ -122,7 +133,7 @@ class Timer:
                     break
                 if _impatient("search", len(seconds), start):
                     break
-            arena.late()
+            arena.fair()
         ratios = {primary: pairs_ratio(logs)} if logs else {}
         return self._case_timing(bench, seconds, ratios)
 
@@ -141,9 +152,10 @@ class Timer:
         middle = statistics.median(seconds)
         nbytes, flops = task.bytes(case), task.flops(case)
         fraction = self._roofs.roof(bench.working_set).bound(nbytes, flops) / middle
-        if fraction > _IMPOSSIBLE:
+        limit = _IMPOSSIBLE[regime(case)]
+        if fraction > limit:
             fraction = self._roofs.roof(bench.working_set, again=True).bound(nbytes, flops) / middle
-        if fraction > _IMPOSSIBLE:
+        if fraction > limit:
             raise Unfair(
                 f"{case.name}: {middle * 1e6:.1f} us per call is {fraction:.2f} times what this"
                 " machine's measured bandwidth and peak allow; the work cannot have been done",
@@ -171,7 +183,7 @@ class Timer:
 
     def _block(self, bench: Bench, built: Built, run: _Run, block: int, rng: random.Random) -> None:
         """One block of one finalist on one case: fresh slots, a few rounds, all baselines."""
-        wanted = ["eager", "reference"] + (["compile"] if self._options.baseline_compile else [])
+        wanted = ["eager", "reference"] + (["compile"] if self._options.measure_compile else [])
         rounds = []
         try:
             with self._contest.enter(
@@ -183,9 +195,16 @@ class Timer:
                     rounds.append(arena.round(rng))
                     if _impatient("final", len(rounds), start):
                         break
-                arena.late()
+                arena.fair()
         except Unfair as unfair:
             run.problem = unfair.problem
+            return
+        except SlotError as fault:
+            run.faults += 1  # ours, not the candidate's: once more in new slots
+            if run.faults > _FAULTS:
+                run.problem = f"it could not be timed: {fault}"
+                return
+            self._block(bench, built, run, block, rng)
             return
         run.blocks.setdefault(bench.case.name, {})[block] = rounds
 
@@ -204,7 +223,8 @@ class Timer:
     def _timing(self, task: Task, run: _Run, blocks: list[int]) -> Timing:
         """Timing from some blocks: per case and over the cases, by baseline."""
         cases = []
-        for bench in self._benches[f"{task.id}:{task.digest}"]:
+        benches = self._benches[f"{task.id}:{task.digest}"]
+        for bench in benches:
             by_block = run.blocks[bench.case.name]
             seconds = [times["candidate"] for block in blocks for times in by_block[block]]
             ratios = {
@@ -218,7 +238,7 @@ class Timer:
             speedup[name] = blocks_ratio(
                 [statistics.fmean(values) for values in zip(*per_case, strict=True)]
             )
-        return _combine("final", cases, self._contest.notes(), speedup)
+        return _combine("final", cases, self._contest.notes(benches), speedup)
 
 
 class _Run:
@@ -227,6 +247,7 @@ class _Run:
     def __init__(self) -> None:
         self.blocks: dict[str, dict[int, list[dict[str, float]]]] = {}
         self.problem = ""
+        self.faults = 0
 
     def baselines(self, blocks: Sequence[int]) -> list[str]:
         """Baselines present in every round of these blocks, on every case."""

@@ -27,7 +27,7 @@ OPTIONS = VerifyOptions(
     memory_mb=512,
     threads=1,
     baseline="eager",
-    baseline_compile=False,
+    measure_compile=False,
     retime_blocks=4,
 )
 HEAD = "#include <kernelcoder.h>\n"

@@ -4,6 +4,7 @@ the slot fit for the next. Attacks return their errno (or what they got) in the 
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import signal
@@ -294,7 +295,8 @@ def test_threads_left_running_are_frozen(compiler: Compiler, slot: Slot, regions
         pthread_t t;
         out(y)[0] = pthread_create(&t, 0, f, 0);
         usleep(2000); }"""
-    child = slot.start(build(compiler, body), regions, LIMITS)
+    two = dataclasses.replace(LIMITS, threads=2)
+    child = slot.start(build(compiler, body), regions, two)
     child.loaded(10)
     window = child.run(0, 1)
     before = regions.output(0).clone()
@@ -368,7 +370,7 @@ def test_environment_is_empty_of_the_judges(
         out(y)[1] = getenv("KERNELCODER_SECRET") != 0; }"""
     with Slot() as fresh:
         got = attempt(compiler, fresh, regions, body)
-    assert got[0] <= 4
+    assert got[0] <= 6  # OpenMP settings and the locale
     assert got[1] == 0
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import signal
@@ -275,3 +276,25 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except FileNotFoundError:
         return False
+
+
+def test_one_thread_allowed_means_one(compiler: Compiler) -> None:
+    source = """#include <dlpack/dlpack.h>
+      #include <pthread.h>
+      static void *idle(void *) { return 0; }
+      extern "C" void kernel(const DLTensor *x, DLTensor *y) {
+        pthread_t thread;
+        ((float *)y->data)[0] = pthread_create(&thread, 0, idle, 0);
+      }"""
+    built = compiler.build(source)
+    assert built.path is not None, built.log
+    with (
+        Regions([Call((torch.zeros(1),), (((1,), "f32"),))]) as regions,
+        Slot() as slot,
+    ):
+        for threads, answer in ((1, errno.EAGAIN), (2, 0)):
+            child = slot.start(built.path, regions, Limits(threads=threads))
+            child.loaded(10)
+            child.run(0, 1)
+            assert regions.output(0)[0] == answer
+            child.finish()

@@ -277,7 +277,8 @@ _Noreturn void kc_child(const KcJob *job, const int *fds, unsigned skip, int own
   limit(job, own_user);
   kc_hints(self.calls, self.count, self.in, self.out);
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  if (!(skip & KC_NO_SECCOMP) && kc_seccomp_available() && kc_seccomp_strict()) fail("seccomp");
+  if (!(skip & KC_NO_SECCOMP) && kc_seccomp_available() && kc_seccomp_strict((int)job->threads))
+    fail("seccomp");
   load((int)job->threads);
   say(0, KC_LOADED);
   serve();

@@ -14,8 +14,9 @@ typedef struct {
 // kernel's ABI goes). Returns the ABI, or 0 where the kernel has none.
 int kc_landlock(const KcRule *rules, int count);
 
-// Allow-list for candidates: memory, threads, clocks and the two pipes. 0, or -1.
-int kc_seccomp_strict(void);
+// Allow-list for candidates: memory, clocks, the two pipes, and threads if more than one is
+// allowed. 0, or -1.
+int kc_seccomp_strict(int threads);
 // Deny-list for compilers: network, tracing, mounts, kernel interfaces. 0, or -1.
 int kc_seccomp_deny(void);
 // Whether this kernel takes seccomp filters.
