@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """C++ sources of known right and known wrong kernels.
 
-A candidate is one file, so shared fragments (``benchmarks/core/_cpp/*.h``) are pasted in. Wrong
+A candidate is one file, so shared fragments (``benchmarks/core/_cpp/*.h``) are pasted in, of which
+only the definitions that are used: known kernels are also examples in prompts. Wrong
 kernels are readable edits of a plain right one: ``edit`` refuses an edit that changes nothing.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -20,6 +22,7 @@ _NEEDS = {
     "erf": ("exp",),
     "sincos": ("vec",),
 }
+_NAME = re.compile(r"(?:typedef .*? |constexpr \w+ )(\w+)|(\w+)\(")
 _NEEDS |= {"pointwise": ("vec",), "rows": ("vec",), "sums": ("rows",)}
 
 
@@ -38,14 +41,37 @@ def _with_needs(names: Sequence[str]) -> list[str]:
     return ordered
 
 
+def _definitions(fragment: str) -> list[tuple[str, str]]:
+    """(name, text with the comment above it) of every top-level definition, in order."""
+    found, lines, depth = [], [], 0
+    for line in fragment.splitlines(keepends=True):
+        lines.append(line)
+        depth += line.count("{") - line.count("}")
+        if depth == 0 and line.rstrip().endswith((";", "}")):
+            code = "".join(one for one in lines if not one.startswith(("//", "template")))
+            match = _NAME.search(code)
+            if match is None:
+                raise ValueError(f"no name in the definition {code!r}")
+            found.append((match[1] or match[2], "".join(lines)))
+            lines = []
+    if "".join(lines).strip():
+        raise ValueError(f"a definition does not end: {lines[0]!r}")
+    return found
+
+
 def paste(fragments: Sequence[str], body: str) -> str:
-    """One whole file: the include, the fragments with what they need, the operator's own part."""
-    parts = [
-        "#include <kernelcoder.h>\n",
-        *map(_fragment, _with_needs(fragments)),
-        body.lstrip("\n"),
+    """One whole file: the include, of the fragments what the operator's own part needs, and that
+    part. As C++ names what is already defined, one pass from the end finds all that is used."""
+    definitions = [
+        item for name in _with_needs(fragments) for item in _definitions("\n" + _fragment(name))
     ]
-    return "\n".join(parts)
+    kept: list[str] = []
+    used = set(re.findall(r"\w+", body))
+    for name, text in reversed(definitions):
+        if name in used:
+            kept.append(text)
+            used.update(re.findall(r"\w+", re.sub(r"//.*", "", text)))
+    return "".join(["#include <kernelcoder.h>\n", *reversed(kept), "\n", body.lstrip("\n")])
 
 
 def edit(source: str, *changes: tuple[str, str]) -> str:

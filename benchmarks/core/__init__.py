@@ -23,8 +23,9 @@ from kernelcoder.task import Task
 
 HERE = Path(__file__).resolve().parent
 PATH_VARIABLE = "KERNELCODER_OPS_PATH"
-# What the meaning of every task rests on, beside its own file.
-SHARED = ("generate.py", "cases.py", "families.py")
+# What every task rests on, beside its own file: how its cases and values are made, and, with the
+# fragments in _cpp, what its `reference` baseline is.
+SHARED = ("generate.py", "cases.py", "families.py", "cpp.py")
 
 
 def _files() -> dict[str, Path]:
@@ -56,9 +57,11 @@ def names() -> tuple[str, ...]:
 
 
 def digest(name: str) -> str:
-    """SHA-256 of the operator's file and of the shared case and value generators."""
+    """SHA-256 of the operator's file, the shared case and value generators, and what
+    all known kernels are built from."""
     total = hashlib.sha256()
-    for path in [_file(name), *(HERE.parent / shared for shared in SHARED)]:
+    shared = [HERE.parent / item for item in SHARED] + sorted((HERE / "_cpp").glob("*.h"))
+    for path in [_file(name), *shared]:
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
 

@@ -60,6 +60,7 @@ extern "C" void kernel(const DLTensor *x, const DLTensor *weight, const DLTensor
       row_done(kc::data<T>(y) + r * n, o, n);
     }
   });
+  if (past) stream_end();
 }
 """,
 )

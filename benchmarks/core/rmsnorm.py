@@ -47,6 +47,7 @@ extern "C" void kernel(const DLTensor *x, const DLTensor *weight, DLTensor *y, d
       row_done(kc::data<T>(y) + r * n, b, n);
     }
   });
+  if (past) stream_end();
 }
 """,
 )

@@ -156,7 +156,8 @@ TASK = Task(
         "Rotary position embedding, split-half layout: with half = dim / 2 and "
         "angle[s, i] = s * base**(-2 * i / dim), element i of the first half and element i of the "
         "second half are rotated: y1 = x1 * cos - x2 * sin, y2 = x2 * cos + x1 * sin. The position "
-        "s is the index along seq; dim is even."
+        "s is the index along seq; dim is even. Eager PyTorch has no such operator and runs the "
+        "reference line by line, frequencies and angles anew in every call."
     ),
     reference_source=inspect.getsource(reference),
     reference=reference,

@@ -24,12 +24,17 @@ Inputs come first, then the output{plural}, then scalars. It is compiled with
   Outputs are contiguous, preallocated and full of garbage: write every element, read none.
   Tensors have no alignment beyond their element's, and may end right before an unmapped page:
   never touch memory outside of a tensor.
-- Element types: float32, float16, bfloat16; the same for all tensors of a call. Accumulate in float
+- Element types T: float32, float16, bfloat16; the same for all tensors of a call. Do the math and
+  accumulate in float: `float v = float(p[i])`, and store with `T(v)`.
 - Any size occurs: 0, 1, primes, sizes that are no multiple of a vector or a block.
 - NaN and infinity in the inputs go where the formula takes them.
 - `KC_REQUIRE_CONTIGUOUS` alone at file scope makes strided or unaligned inputs arrive as
   contiguous, 64-byte aligned copies; the copying counts as time of the kernel.
-- OpenMP and std::thread work; the number of threads is `omp_get_max_threads()`.
+- What is timed is CPU time, summed over all threads, on contiguous float32 of two sizes: one stays
+  in the cache, one is larger than it. 16-bit types and other layouts count for correctness only.
+- Threads only help if `omp_get_max_threads()` > 1 (it is 1 by default), and CPU time adds them up.
+  Where it is 1 no thread can be created: std::thread throws, and an OpenMP region runs with one
+  thread as long as it has no larger num_threads.
 - Keep no state between calls. No system calls, files, assembly, static constructors.
 
 `#include <kernelcoder.h>` (include it first) gives the standard headers, <immintrin.h>, <omp.h> and
@@ -42,7 +47,7 @@ struct DLTensor { void *data; DLDevice device; int32_t ndim; DLDataType dtype;
                   int64_t *shape, *strides;  // strides in elements, never null
                   uint64_t byte_offset; };
 namespace kc {
-using half = _Float16;  struct bf16;              // convert to and from float
+using half = _Float16;  struct bf16;              // to float by themselves, back with T(v)
 template <class F> void dispatch(DLDataType t, F &&f);  // f(zero) with a float, half or bf16
 template <class T> T *data(const DLTensor *t);    // first element
 int64_t numel(const DLTensor *t), cols(const DLTensor *t) /* last dim */, rows(const DLTensor *t);

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import math
 import random
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ import torch
 from benchmarks import core, cpp, generate
 from kernelcoder.errors import Error
 from kernelcoder.task import ITEMSIZE, Case, Task
+from kernelcoder.verify import timing
 
 ARGUMENTS = {
     **dict.fromkeys(
@@ -145,8 +148,21 @@ def test_visible_and_timing_cases(task: Task) -> None:
         tensors = sum(math.prod(shape) for shape in case.shapes.values()) * ITEMSIZE["f32"]
         assert task.bytes(case) == tensors
         assert task.flops(case) >= math.prod(case.shapes["y"])
-        if case.name.startswith("cold") and task.name != "matmul":
-            assert tensors > 32 << 20
+        working_set = timing.CALLS[timing.regime(case)] * tensors  # every call has its own buffers
+        if case.name.startswith("cold"):
+            assert working_set > 48 << 20, "half as much again as a large last-level cache"
+        else:
+            assert 4 << 20 <= working_set <= 16 << 20, "past the second level, within the last"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_matmul_without_terms_is_in_every_holdout_set(seed: int) -> None:
+    """K = 0: y has elements, and all of them are 0."""
+    task = core.load("matmul")
+    found = [c for c in holdout(task, seed) if c.shapes["a"][1] == 0 and math.prod(c.shapes["y"])]
+    assert found
+    for case in found:
+        assert torch.equal(answer(task, case, 1), torch.zeros(case.shapes["y"]).double())
 
 
 @tasks
@@ -190,6 +206,18 @@ def test_one_more_operator_is_one_file(tmp_path: Path, monkeypatch: pytest.Monke
     assert core.digest("absolute") != before
 
 
+@pytest.mark.parametrize("part", ["cpp.py", "core/_cpp/rows.h"])
+def test_the_digest_covers_what_known_kernels_are_built_from(
+    part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are the `reference` baseline: another one is another task."""
+    suite = shutil.copytree(core.HERE.parent, tmp_path / "benchmarks")
+    monkeypatch.setattr(core, "HERE", suite / "core")
+    before = core.digest("softmax")
+    (suite / part).write_text((suite / part).read_text() + "\n")
+    assert core.digest("softmax") != before
+
+
 def test_a_file_without_its_task_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,3 +232,35 @@ def test_an_edit_that_changes_nothing_is_refused() -> None:
     for change in (("x", "y"), ("a", "a")):
         with pytest.raises(ValueError, match="changes nothing"):
             cpp.edit("a b", change)
+
+
+@tasks
+def test_a_solution_holds_no_definition_it_does_not_use(task: Task) -> None:
+    """Solutions are examples in prompts, where every line costs tokens."""
+    source = re.sub(r"//.*", "", task.solutions["cpu"])
+    defined = re.findall(
+        r"^(?:static [^\n(]*?|typedef .*? )\b(\w+)(?:\(| __attribute__)", source, re.M
+    )
+    assert len(defined) >= 1
+    for name in defined:
+        assert len(re.findall(rf"\b{name}\b", source)) > 1, name
+
+
+def test_a_definition_of_a_fragment_that_does_not_end_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    texts = {"vec": "static int f() { return 1; }\n", "rows": "static int g() {\n"}
+    monkeypatch.setattr(cpp, "_fragment", texts.__getitem__)
+    assert cpp.paste(["vec"], "int h() { return f(); }").count("f()") == 2
+    assert "f()" not in cpp.paste(["vec"], "int h() { return 2; }")
+    with pytest.raises(ValueError, match="does not end"):
+        cpp.paste(["rows"], "")
+
+
+@tasks
+def test_writes_past_the_caches_are_ended(task: Task) -> None:
+    """Non-temporal stores are weakly ordered: without a fence a reader may see what was there."""
+    source = task.solutions["cpu"]
+    calls = {name: len(re.findall(rf"\b{name}\(", source)) for name in ("stream", "stream_end")}
+    assert (calls["stream"] > 1) == (calls["stream_end"] > 1)
+    assert ("_mm512_stream_ps" in source) == ("_mm_sfence" in source)

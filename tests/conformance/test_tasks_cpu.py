@@ -23,7 +23,7 @@ OPTIONS = VerifyOptions(
     memory_mb=1024,
     threads=1,
     baseline="eager",
-    baseline_compile=False,
+    measure_compile=False,
     retime_blocks=4,
 )
 

@@ -25,7 +25,7 @@ OPTIONS = VerifyOptions(
     memory_mb=2048,
     threads=1,
     baseline="eager",
-    baseline_compile=False,
+    measure_compile=False,
     retime_blocks=4,
 )
 pytestmark = pytest.mark.skipif(cpu.probe().mode is None, reason=cpu.probe().reason)

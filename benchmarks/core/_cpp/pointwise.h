@@ -7,9 +7,7 @@ static inline void run(F f, int64_t n, float *out, const P *...in) {
   if (n >= (int64_t(4) << 20)) {  // far larger than the caches
     for (; i < n && (uintptr_t(out + i) & 63); ++i) out[i] = f(V{} + in[i]...)[0];
     for (; i + W <= n; i += W) stream(out + i, f(get(in + i)...));
-#if defined(__x86_64__)
-    _mm_sfence();
-#endif
+    stream_end();
   }
   for (; i + W <= n; i += W) put(out + i, f(get(in + i)...));
   if (i < n) put_some(out + i, n - i, f(get_some(in + i, n - i)...));

@@ -57,4 +57,11 @@ static inline void stream(float *p, V v) {
 #endif
 }
 
+// Ends a run of such writes: they reach other cores before anything that follows.
+static inline void stream_end() {
+#if defined(__AVX512F__)
+  _mm_sfence();
+#endif
+}
+
 static inline V vabs(V x) { return (V)((I)x & 0x7fffffff); }

@@ -8,6 +8,7 @@
 //   kc::contiguous(x)                        row-major without gaps
 //   kc::row_offset(x, r)                     element offset of row r (strides respected)
 //   kc::col_stride(x)                        element stride along the last dim
+//   float v = float(p[i]); q[i] = T(v)       math in float, whatever T is
 //   kc::load(p, stride, n, f) / kc::store(f, n, p)   n elements <-> float
 //   KC_REQUIRE_CONTIGUOUS                    at file scope: inputs arrive contiguous and 64-byte
 //                                            aligned; the copy is made inside the timed region
@@ -25,6 +26,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 #include <vector>
 #if defined(__x86_64__) && !defined(KERNELCODER_PLAIN)  // set for sources that use no intrinsics
 #include <immintrin.h>
@@ -38,11 +40,19 @@ namespace kc {
 
 using half = _Float16;
 
-// bfloat16: the upper half of a float; conversion rounds to nearest, ties to even.
+template <class A>
+concept Number = std::is_arithmetic_v<A> || std::is_same_v<A, half>;
+
+// bfloat16: the upper half of a float; conversion rounds to nearest, ties to even. It turns into a
+// float by itself, so arithmetic, comparisons and std functions give floats. The way back is T(v)
+// or an assignment: if it were implicit too, `x > 0 ? x : 0.0f` could go either way and would not
+// compile. The literal in `T sum = 0` is let through.
 struct bf16 {
   uint16_t bits = 0;
   bf16() = default;
-  bf16(float f) {
+  template <Number A>
+  explicit(!std::is_same_v<A, int>) bf16(A a) {
+    const float f = float(a);
     uint32_t u;
     std::memcpy(&u, &f, 4);
     const uint32_t rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
@@ -54,6 +64,11 @@ struct bf16 {
     std::memcpy(&f, &u, 4);
     return f;
   }
+  bf16 &operator=(float f) { return *this = bf16(f); }
+  bf16 &operator+=(float f) { return *this = float(*this) + f; }
+  bf16 &operator-=(float f) { return *this = float(*this) - f; }
+  bf16 &operator*=(float f) { return *this = float(*this) * f; }
+  bf16 &operator/=(float f) { return *this = float(*this) / f; }
 };
 static_assert(sizeof(bf16) == 2 && sizeof(half) == 2);
 
@@ -118,5 +133,19 @@ inline void store(const float *in, int64_t n, T *p) {
 }
 
 }  // namespace kc
+
+#ifndef __STDCPP_FLOAT16_T__
+// Without these std::exp of a half is ambiguous between the float and the double one.
+#define KC_OF_HALF(f) \
+  inline float f(kc::half x) { return f(float(x)); }
+namespace std {
+KC_OF_HALF(abs) KC_OF_HALF(fabs) KC_OF_HALF(floor) KC_OF_HALF(round) KC_OF_HALF(sqrt)
+KC_OF_HALF(exp) KC_OF_HALF(exp2) KC_OF_HALF(expm1) KC_OF_HALF(log) KC_OF_HALF(log1p)
+KC_OF_HALF(tanh) KC_OF_HALF(erf) KC_OF_HALF(sin) KC_OF_HALF(cos)
+inline bool isnan(kc::half x) { return x != x; }
+inline bool isinf(kc::half x) { return isinf(float(x)); }
+}  // namespace std
+#undef KC_OF_HALF
+#endif
 
 #endif
