@@ -2,19 +2,26 @@
 """Checks a cell's folder as a stranger would: nothing is believed that cannot be derived again.
 
 The hash chain, the order of events, every blob's name, that each candidate's name is the hash of
-its source, that each claimed verdict has the source it speaks of, that duplicates carry the
-verdict of their original, and that every selection names what was re-timed.
+its source and its source is what the reply holds, that requests have the names they are recorded
+under, that duplicates carry the verdict of their original, that totals of timings follow from
+their cases and choices from their finalists, and that the rows of a report are what the raw events
+give when counted once more.
+
+The chain has no key: whoever rewrites the whole folder consistently, recordings included, is not
+detected. For that keep the last hash (``ledger_head`` of the rows) where the author cannot reach.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelcoder import ledger
+from kernelcoder import derivations, ledger
+from kernelcoder.derivations import where
 from kernelcoder.errors import Error
 from kernelcoder.ledger import Event
 from kernelcoder.records import Candidate, Timing, from_json
@@ -50,10 +57,18 @@ def audit(cell_dir: Path) -> Audit:
         what = f"{problem.where}: {problem.what}"
         return Audit(cell_dir.name, (what,), "none", 0, 0, False, 0, {})
     named = sorted(set(_named(events)))
-    problems = [*_opened(cell_dir, events), *_blobs(cell_dir, named)]
+    meta, problems = _opened(cell_dir, events)
+    problems += _blobs(cell_dir, named)
     if not problems:
         problems += [*_candidates(cell_dir, events), *_prompts(cell_dir, events)]
-    problems += [*_duplicates(events), *_selections(events)]
+    if not problems:
+        problems += derivations.sources(cell_dir, events)
+        problems += derivations.requests(cell_dir, events)
+    problems += [*_duplicates(events), *_selections(events), *derivations.timings(events)]
+    problems += derivations.choices(events, meta.get("values", {}))
+    found = numbers(events)
+    if not problems:
+        problems += _reported(cell_dir, meta, found)
     opened = events[0].data if events else {}
     guarantee = "none" if problems else str(opened.get("guarantee", "G0"))
     return Audit(
@@ -64,7 +79,7 @@ def audit(cell_dir: Path) -> Audit:
         len(named),
         machine.state == "closed",
         events.torn,
-        numbers(events),
+        found,
     )
 
 
@@ -84,14 +99,15 @@ def _named(events: Sequence[Event]) -> Iterator[str]:
             yield str(event.data["verdict"]["log"])
 
 
-def _opened(cell_dir: Path, events: Sequence[Event]) -> Iterator[str]:
+def _opened(cell_dir: Path, events: Sequence[Event]) -> tuple[dict[str, Any], list[str]]:
+    """cell.json, and what is wrong with it."""
     try:
-        meta = json.loads((cell_dir / "cell.json").read_text(encoding="utf-8"))
+        meta: dict[str, Any] = json.loads((cell_dir / "cell.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
-        yield f"cell.json: {problem}"
-        return
+        return {}, [f"cell.json: {problem}"]
     if events and not (meta.get("cell") == cell_dir.name == events[0].data.get("cell")):
-        yield "cell.json, the folder and the ledger name different cells"
+        return meta, ["cell.json, the folder and the ledger name different cells"]
+    return meta, []
 
 
 def _blobs(cell_dir: Path, named: Sequence[str]) -> Iterator[str]:
@@ -102,17 +118,13 @@ def _blobs(cell_dir: Path, named: Sequence[str]) -> Iterator[str]:
             yield f"{problem.where}: {problem.what}"
 
 
-def _where(event: Event) -> str:
-    return f"event {event.seq} ({event.kind} {event.task}#{event.ordinal})"
-
-
 def _candidates(cell_dir: Path, events: Sequence[Event]) -> Iterator[str]:
     backend = ledger.backend_of(events) if events else ""
     for event in events:
         if event.kind == "candidate" and event.data["candidate"] is not None:
             text = ledger.read_blob(cell_dir, event.data["source"])
             if Candidate(text, event.data["language"], backend).sha != event.data["candidate"]:
-                yield f"{_where(event)}: the candidate's name is not the hash of its source"
+                yield f"{where(event)}: the candidate's name is not the hash of its source"
 
 
 def _prompts(cell_dir: Path, events: Sequence[Event]) -> Iterator[str]:
@@ -121,7 +133,7 @@ def _prompts(cell_dir: Path, events: Sequence[Event]) -> Iterator[str]:
             try:
                 json.loads(ledger.read_blob(cell_dir, event.data["prompt"]))
             except ValueError:
-                yield f"{_where(event)}: the prompt is not a list of messages"
+                yield f"{where(event)}: the prompt is not a list of messages"
 
 
 def _duplicates(events: Sequence[Event]) -> Iterator[str]:
@@ -132,7 +144,7 @@ def _duplicates(events: Sequence[Event]) -> Iterator[str]:
         seen[event.task, event.ordinal] = event.data["verdict"]
         first = event.data["duplicate_of"]
         if first is not None and seen.get((event.task, first)) != event.data["verdict"]:
-            yield f"{_where(event)}: a duplicate with another verdict than its original"
+            yield f"{where(event)}: a duplicate with another verdict than its original"
 
 
 def _selections(events: Sequence[Event]) -> Iterator[str]:
@@ -154,24 +166,43 @@ def _selections(events: Sequence[Event]) -> Iterator[str]:
 
 
 def numbers(events: Sequence[Event]) -> dict[str, Any]:
-    """The counts and results a report shows, from the events alone."""
-    verdicts = [event for event in events if event.kind == "verdict"]
+    """The counts and results a report shows, from the events alone. Attempts that the machine
+    failed are ``quarantined`` and in no other count."""
     statuses: dict[str, int] = {}
-    for event in verdicts:
-        status = event.data["verdict"]["status"]
-        statuses[status] = statuses.get(status, 0) + 1
+    for event in events:
+        if event.kind == "verdict":
+            status = event.data["verdict"]["status"]
+            statuses[status] = statuses.get(status, 0) + 1
+    quarantined = statuses.pop("infra_error", 0)
     results: dict[str, Any] = {}
+    baselines: dict[str, str] = {}
     for event in events:
         if event.kind == "select":
             results[str(event.task)] = _result(event.data)
+        elif event.kind == "control" and event.data["op"] == "task_begin":
+            baselines[str(event.task)] = str(event.data["baseline"])
     calls = [event.data for event in events if event.kind == "call"]
     return {
-        "attempts": len(verdicts),
+        "attempts": sum(statuses.values()),
+        "quarantined": quarantined,
         "statuses": dict(sorted(statuses.items())),
         "calls": len(calls),
         "paid": sum(not call["replayed"] for call in calls),
+        "tokens": _sum(_tokens(call["usage"]) for call in calls),
+        "cost": _sum(call["usage"]["cost_usd"] for call in calls),
         "results": results,
+        "baselines": baselines,
     }
+
+
+def _tokens(usage: Mapping[str, Any]) -> int | None:
+    given, made = usage["input_tokens"], usage["output_tokens"]
+    return None if given is None or made is None else given + made
+
+
+def _sum(values: Iterator[Any]) -> Any:
+    known = list(values)
+    return None if None in known else sum(known)
 
 
 def _result(data: Mapping[str, Any]) -> dict[str, float] | str | None:
@@ -182,3 +213,46 @@ def _result(data: Mapping[str, Any]) -> dict[str, float] | str | None:
                 return "untimed"
             return {name: ratio["median"] for name, ratio in one["report"]["speedup"].items()}
     return None
+
+
+def _reported(cell_dir: Path, meta: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+    """Fields of the report's row that the raw events do not give."""
+    from kernelcoder.report.rows import cell_row
+    from kernelcoder.report.source import load
+
+    row = cell_row(load(cell_dir))
+    for name, expected in _row(meta, found).items():
+        given = row[name]
+        if isinstance(given, float) and isinstance(expected, (int, float)):
+            same = math.isclose(given, expected, rel_tol=derivations.ROUNDING, abs_tol=1e-12)
+        else:
+            same = given == expected
+        if not same:
+            yield f"the report's {name} is {given!r}, the events give {expected!r}"
+
+
+def _row(meta: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """The headline of a report, made from the numbers of the events."""
+    results, baselines = found["results"], found["baselines"]
+    n_tasks = len({*meta.get("tasks", ()), *baselines})
+    good = {task: result for task, result in results.items() if result is not None}
+    speeds = [
+        result[baselines[task]]
+        for task, result in good.items()
+        if isinstance(result, dict) and baselines[task] in result
+    ]
+    whole = n_tasks > 0 and len(speeds) == len(good)
+    mean = math.exp(math.fsum(map(math.log, speeds)) / n_tasks) if whole else None
+    return {
+        "n_tasks": n_tasks,
+        "n_verified": len(good),
+        "fast_1": sum(speed > 1.0 for speed in speeds) / n_tasks if whole else None,
+        "geomean_all": mean,
+        "attempts": found["attempts"],
+        "quarantined": found["quarantined"],
+        "statuses": found["statuses"],
+        "calls": found["calls"],
+        "calls_paid": found["paid"],
+        "tokens": found["tokens"],
+        "cost": found["cost"],
+    }

@@ -22,20 +22,20 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-COMPONENTS = ("attempts", "tokens", "usd", "wall_s", "device_s")
+COMPONENTS = ("attempts", "tokens", "usd", "device_s")
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A spent or reserved vector: attempts, tokens, US dollars, wall and device seconds."""
+    """A spent or reserved vector: attempts, tokens, US dollars, seconds of the verifier."""
 
     attempts: int = 0
     tokens: int | None = 0
     usd: float | None = 0.0
-    wall_s: float = 0.0
     device_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -54,11 +54,8 @@ class Amount:
 class Caps:
     """The most a scope may spend; None is no cap."""
 
-    attempts: int | None = None
     tokens: int | None = None
     usd: float | None = None
-    wall_s: float | None = None
-    device_s: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -122,11 +119,6 @@ class Account:
                 scope.spent = scope.spent + actual
                 scope = scope.parent
 
-    def elapsed(self, seconds: float) -> None:
-        """Set the wall seconds of this scope (attempts overlap, so they cannot be added up)."""
-        with self._guard:
-            self.spent = dataclasses.replace(self.spent, wall_s=max(self.spent.wall_s, seconds))
-
     def _hold(self, reservation: Reservation) -> None:
         scope: Account | None = self
         while scope is not None:
@@ -138,7 +130,7 @@ class Account:
         for held in self._reserved:
             total = total + held.amount
         total = total + estimate
-        for name in COMPONENTS:
+        for name in ("tokens", "usd"):
             cap, value = getattr(self.caps, name), getattr(total, name)
             if cap is None:
                 continue
@@ -150,9 +142,35 @@ class Account:
 
 
 def share(caps: Caps, parts: int) -> Caps:
-    """The even share of one of ``parts`` tasks; wall seconds are not divided, tasks overlap."""
+    """The even share of one of ``parts`` tasks."""
     parts = max(1, parts)
     return Caps(
         tokens=None if caps.tokens is None else caps.tokens // parts,
         usd=None if caps.usd is None else caps.usd / parts,
     )
+
+
+def caps_of(values: Mapping[str, Any]) -> Caps:
+    """A cell's caps from ``BUDGET_TOKENS_THOUSANDS`` and ``BUDGET_CENTS``; 0 is no cap."""
+    tokens, cents = int(values["BUDGET_TOKENS_THOUSANDS"]) * 1000, int(values["BUDGET_CENTS"])
+    return Caps(tokens=tokens or None, usd=cents / 100 if cents else None)
+
+
+def may_go_on(end: Mapping[str, Any], attempts: int, budget: int, caps: Caps) -> bool:
+    """Whether a task that ended (``end``: data of its task_end) has more to spend by now: its
+    ``attempts`` are below the budget it stopped at, or a cap it stopped at was raised."""
+    if end["why"] in ("budget", "stop"):
+        return end["why"] == "budget" and attempts < budget
+    for name, old in end.get("caps", {}).items():
+        new = getattr(caps, name)
+        if old is not None and (new is None or new > old):
+            return True
+    return False
+
+
+def stage_seconds(seconds: Mapping[str, float]) -> float:
+    """Wall seconds over a verdict's stages; a ``total`` entry wins, since stages may overlap, and
+    CPU seconds (``compile_cpu``) are another view of the same time."""
+    if "total" in seconds:
+        return float(seconds["total"])
+    return float(sum(value for name, value in seconds.items() if not name.endswith("_cpu")))

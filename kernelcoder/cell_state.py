@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelcoder import matrix, paths
+from kernelcoder.budget import caps_of, may_go_on
 from kernelcoder.config import Value
 from kernelcoder.matrix import Cell
 
@@ -58,18 +59,8 @@ def finished_tasks(ledger: Path, values: Mapping[str, Value]) -> set[str]:
             ended.pop(name, None)
         if data["op"] == "task_end":
             ended[task] = data
-    return {name for name, end in ended.items() if not _may_go_on(end, asked[name], values)}
-
-
-def _may_go_on(end: Mapping[str, Any], attempts: int, values: Mapping[str, Value]) -> bool:
-    if end["why"] in ("budget", "stop"):
-        return end["why"] == "budget" and attempts < int(values["BUDGET"])
-    now = {
-        "tokens": int(values["BUDGET_TOKENS_THOUSANDS"]) * 1000,
-        "usd": int(values["BUDGET_CENTS"]) / 100,
-    }
-    then = {name: old for name, old in end.get("caps", {}).items() if old is not None}
-    return any(not now[name] or now[name] > old for name, old in then.items())
+    budget, caps = int(values["BUDGET"]), caps_of(values)
+    return {name for name, end in ended.items() if not may_go_on(end, asked[name], budget, caps)}
 
 
 def state(cell: Cell) -> State:

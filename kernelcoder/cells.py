@@ -13,15 +13,24 @@ import secrets
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelcoder import __version__, paths
+from kernelcoder import __version__, paths, registry
 from kernelcoder.errors import BROKEN, Error, Problem
 from kernelcoder.ledger import Held, holder, write_atomic
-from kernelcoder.matrix import Cell
+from kernelcoder.matrix import Cell, stops_only
 
-CAPS = ("BUDGET_TOKENS_THOUSANDS", "BUDGET_CENTS", "BUDGET_MINUTES")
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """What a cell is made by and of, besides its settings: the verifier's version, the digest of
+    the prompt templates, and the ids of all its tasks."""
+
+    verify_version: str
+    prompts: str
+    tasks: tuple[str, ...]
 
 
 def folder(cell_id: str) -> Path:
@@ -55,8 +64,16 @@ def read_meta(cell_dir: Path) -> dict[str, Any] | None:
     return meta
 
 
-def prepare(cell: Cell, verify_version: str) -> dict[str, Any]:
-    """The cell's metadata, created if need be; an ``Error`` names every symbol that differs."""
+def language_model(cell: Cell) -> bool:
+    """Whether a language model proposes the kernels; of replies played back, whether one did."""
+    values, name = dict(cell.values), f"MODEL_{cell.model.upper()}"
+    if registry.model_id(cell.model, values).startswith("replay:"):
+        values[f"{name}_ID"] = str(values.get(f"{name}_OF", values[f"{name}_ID"]))
+    return bool(registry.module("MODEL", cell.model, values).language_model)
+
+
+def prepare(cell: Cell, maker: Maker) -> dict[str, Any]:
+    """The cell's metadata, created if need be; an ``Error`` names everything that differs."""
     cell_dir = folder(cell.id)
     meta = read_meta(cell_dir)
     if meta is None:
@@ -66,8 +83,11 @@ def prepare(cell: Cell, verify_version: str) -> dict[str, Any]:
             "axes": {axis.lower(): member for axis, member in cell.members.items()},
             "seed": cell.seed,
             "values": dict(cell.values),
+            "tasks": list(maker.tasks),
+            "language_model": language_model(cell),
             "version": __version__,
-            "verify_version": verify_version,
+            "verify_version": maker.verify_version,
+            "prompts": maker.prompts,
             "commit": stamp[0],
             "dirty": stamp[1],
             "machine": paths.machine(),
@@ -76,12 +96,24 @@ def prepare(cell: Cell, verify_version: str) -> dict[str, Any]:
         }
         _write(cell_dir, meta)
         return meta
-    problems = changed(meta["values"], cell.values)
-    if meta["verify_version"] != verify_version:
-        what = f"recorded with verifier {meta['verify_version']}, now {verify_version}"
-        problems.append(Problem("verifier", what))
-    refuse(cell, problems)
+    refuse(cell, differing(meta, cell, maker))
     return meta
+
+
+def differing(meta: Mapping[str, Any], cell: Cell, maker: Maker) -> list[Problem]:
+    """What a cell was recorded with and would not be run with now. The prompts may differ: they
+    are compared request by request, and only where a search goes on."""
+    problems = changed(meta.get("values", {}), cell.values)
+    then = meta.get("verify_version", maker.verify_version)
+    if then != maker.verify_version:
+        what = f"recorded with verifier {then}, now {maker.verify_version}"
+        problems.append(Problem("verifier", what))
+    planned = set(meta.get("tasks", maker.tasks))
+    for name in sorted(planned - set(maker.tasks)):
+        problems.append(Problem(name, "was a task of the cell and is none any more"))
+    for name in sorted(set(maker.tasks) - planned):
+        problems.append(Problem(name, "is a task that the cell did not have"))
+    return problems
 
 
 def refuse(cell: Cell, problems: Sequence[Problem]) -> None:
@@ -102,22 +134,26 @@ def changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Problem]:
     return [
         Problem(name, f"recorded with {then[name]!r}, now {now[name]!r}")
         for name in sorted(then)
-        if name in now and then[name] != now[name] and not _stops(name)
+        if name in now
+        and then[name] != now[name]
+        and not name.startswith("RUN_")
+        and not _stops(name)
     ]
 
 
 def _stops(name: str) -> bool:
-    return name.startswith("RUN_") or name == "BUDGET" or name in CAPS
+    """Within one id BUDGET can only differ where it is but a stopping rule."""
+    return stops_only(name, anytime=True)
 
 
 def raised(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     """Stopping rules that now allow more than when the cell was last run (0 is no cap)."""
     found = {}
-    for name in ("BUDGET", *CAPS):
-        old, new = then.get(name), now.get(name)
-        if new is None or old is None or new == old:
+    for name in filter(_stops, now):
+        old, new = then.get(name), now[name]
+        if old is None or new == old:
             continue
-        if (name == "BUDGET" and new > old) or (name in CAPS and old and (not new or new > old)):
+        if new > old if name == "BUDGET" else old and (not new or new > old):
             found[name] = new
     return found
 

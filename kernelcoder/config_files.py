@@ -196,20 +196,3 @@ def differences(old: Settings, new_: Settings) -> list[Change]:
         for name, option in new_.options.items()
         if option.prompt and old.values.get(name) != new_.values.get(name)
     ]
-
-
-def nearest_name(settings: Settings) -> str:
-    """The defconfig a configuration is, or is nearest to: "cpu-scaling with BUDGET 12 -> 24".
-
-    Looked up each time and stored nowhere: a stored label would lie after the first edit."""
-    found: list[tuple[int, str, list[Change]]] = []
-    for name in defconfigs():
-        changes = differences(merged([name]).finish(name), settings)
-        found.append((len(changes), name, changes))
-    if not found:
-        return "no defconfig"
-    count, name, changes = min(found, key=lambda item: item[:2])
-    if not count:
-        return name
-    shown = ", ".join(str(change).strip() for change in changes[:4])
-    return f"{name} with {shown}" + (f" and {count - 4} more" if count > 4 else "")

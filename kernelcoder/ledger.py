@@ -27,6 +27,7 @@ from kernelcoder.records import Attempt, Candidate, Proposal, Usage, Verdict, fr
 from kernelcoder.states import IllegalTransition, Machine
 
 GENESIS = "0" * 64
+_RESUME = "mend it (free some space), then make bench resumes: nothing recorded is lost"
 NAME = "ledger.jsonl"
 
 
@@ -173,6 +174,7 @@ class Ledger:
         self.path, self.dir = path, path.parent
         self.dir.mkdir(parents=True, exist_ok=True)
         self._guard = threading.Lock()
+        self._unusable = ""
         self._lock_file = self._acquire()
         with contextlib.ExitStack() as undo:
             undo.callback(self._release)
@@ -215,10 +217,13 @@ class Ledger:
         ordinal: int | None = None,
     ) -> Event:
         """Check and write one event; it is with the kernel when this returns (a paid call is on
-        disk). Raises ``IllegalTransition`` and writes nothing if it cannot follow."""
+        disk). Raises ``IllegalTransition`` and writes nothing if it cannot follow, ``Error`` if it
+        cannot be written whole (nor can any later one then)."""
         # Through JSON text once, so that what a live run acts on is what a resumed run reads.
         body = json.loads(canonical(plain(data)))
         with self._guard:
+            if self._unusable:
+                raise Error(self._unusable, self.dir.name, _RESUME, code=BROKEN)
             self._machine.check(kind, task, ordinal, body)
             prev = self.events[-1].hash if self.events else GENESIS
             blank = Event(
@@ -226,11 +231,26 @@ class Ledger:
             )
             event = dataclasses.replace(blank, hash=blank.digest())
             fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
-            os.write(self._file, (json.dumps(fields, separators=(",", ":")) + "\n").encode())
+            line = (json.dumps(fields, separators=(",", ":")) + "\n").encode()
+            self._write(line, sync=kind == "call")
             self.events.append(event)
-            if kind == "call":
-                os.fsync(self._file)
             return event
+
+    def _write(self, line: bytes, sync: bool) -> None:
+        """The whole line, or nothing of it: after a full disk the file ends where it ended before,
+        the machine stands where it stood, and this writer writes no more."""
+        length = os.fstat(self._file).st_size
+        try:
+            if (written := os.write(self._file, line)) != len(line):
+                raise OSError(f"{written} of {len(line)} bytes were written (is the disk full?)")
+            if sync:
+                os.fsync(self._file)
+        except OSError as problem:
+            self._unusable = f"the ledger cannot be written: {problem}"
+            self._machine = check(self.events, self.dir.name)
+            with contextlib.suppress(OSError):  # a torn tail that stays is dropped by the next run
+                os.ftruncate(self._file, length)
+            raise Error(self._unusable, self.dir.name, _RESUME, code=BROKEN) from problem
 
     def blob(self, data: str | bytes) -> str:
         """Store a text and return its SHA-256; ``""`` for an empty text."""

@@ -165,6 +165,12 @@ def tasks(cell: Cell) -> tuple[str, ...]:
     return tuple(f"{cell.suite}/{name}" for name in hit)
 
 
+def most_attempts(cell: Cell) -> int:
+    """The most attempts a task of a cell can take: BUDGET, or less if its method says so."""
+    budget = int(cell.values["BUDGET"])
+    return min(budget, int(getattr(registry.module("METHOD", cell.method), "at_most", budget)))
+
+
 def availability(cell: Cell) -> Availability:
     """Whether this machine can run a cell: its backend's probe, then its model's ``ready``."""
     from kernelcoder.backends import Availability

@@ -15,26 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from kernelcoder.records import Attempt
+from kernelcoder.wording import duration, money, tally
 
 
-def span(seconds: float) -> str:
-    """``8 s``, ``3:05`` or ``2:03:05``."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    hours, rest = divmod(whole, 3600)
-    tail = f"{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
-    return f"{hours}:{tail}" if hours else tail
-
-
-def count_of(number: int, noun: str) -> str:
-    """``1 task``, ``20 tasks``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def money(usd: float | None) -> str:
-    """``$0.0132``; ``$?`` where a price is unknown."""
-    return "$?" if usd is None else f"${usd:.4f}" if 0 < usd < 1 else f"${usd:.2f}"
+def cost(usd: float | None) -> str:
+    """What was charged so far, or that it is unknown."""
+    return f"cost {money(usd)}" if usd is None else money(usd)
 
 
 @dataclass(slots=True)
@@ -82,7 +68,7 @@ class Progress:
             self._total, self._tasks, self._n_tasks = _Counts(), {}, tasks
             self._ended = self._right = 0
             self._usd = 0.0
-            self.line(f"{self._place} {cell}: {count_of(tasks, 'task')}")
+            self.line(f"{self._place} {cell}: {tally(tasks, 'task')}")
             self._refresh()
 
     def task_begins(self, task: str) -> None:
@@ -91,19 +77,34 @@ class Progress:
             self._tasks[task] = _Counts()
 
     def attempt(self, task: str, attempt: Attempt, fresh: bool) -> None:
-        """An attempt was judged (``fresh``) or read back from the ledger."""
+        """An attempt was judged (``fresh``) or read back from the ledger. One that the machine
+        failed counts for nothing but its cost."""
         with self._guard:
+            if attempt.verdict.status == "infra_error":
+                self._quarantined(task, attempt, fresh)
+                return
             self._total.add(attempt, self._baseline)
             self._tasks.setdefault(task, _Counts()).add(attempt, self._baseline)
-            cost = attempt.usage.cost_usd
-            self._usd = None if cost is None or self._usd is None else self._usd + cost
+            self._charge(attempt)
             if fresh and attempt.verdict.verified and not self._first_shown:
                 self._first_shown = True
                 speedup = attempt.speedup(self._baseline)
                 speed = f", {speedup:.2f}x {self._baseline} in the search" if speedup else ""
-                passed = span(time.monotonic() - self._began)
+                passed = duration(time.monotonic() - self._began)
                 self.line(f"first verified kernel after {passed}: {task}#{attempt.ordinal}{speed}")
             self._refresh()
+
+    def _charge(self, attempt: Attempt) -> None:
+        usd = attempt.usage.cost_usd
+        self._usd = None if usd is None or self._usd is None else self._usd + usd
+
+    def _quarantined(self, task: str, attempt: Attempt, fresh: bool) -> None:
+        self._charge(attempt)
+        if fresh:
+            self.line(
+                f"  {task}#{attempt.ordinal} quarantined: the verifier failed, not the kernel"
+            )
+        self._refresh()
 
     def task_ends(self, task: str, why: str) -> None:
         """A task is finished."""
@@ -111,7 +112,7 @@ class Progress:
             found = self._tasks.get(task, _Counts())
             self._ended += 1
             self._right += found.verified > 0
-            passed = span(time.monotonic() - found.began)
+            passed = duration(time.monotonic() - found.began)
             note = "" if why in ("budget", "stop") else f" ({why})"
             right = f"verified {found.verified}/{found.attempts}{found.speed()}"
             self.line(f"  {task:<24} {right}, {passed}{note}")
@@ -124,9 +125,9 @@ class Progress:
             right = f"{self._right}/{self._n_tasks} tasks verified{total.speed()}"
             parts = [
                 f"{self._place} {state}: {right}",
-                count_of(total.attempts, "attempt"),
-                money(self._usd),
-                span(time.monotonic() - total.began),
+                tally(total.attempts, "attempt"),
+                cost(self._usd),
+                duration(time.monotonic() - total.began),
             ]
             self.line(", ".join(parts) + (f"; {note}" if note else ""))
 
@@ -138,8 +139,8 @@ class Progress:
             f"{self._place} {self._cell.partition('_')[0]}",
             f"{self._ended}/{self._n_tasks} tasks, {self._right} verified",
             f"best {total.best:.2f}x" if total.best is not None else "",
-            count_of(total.attempts, "attempt"),
-            money(self._usd),
+            tally(total.attempts, "attempt"),
+            cost(self._usd),
             f"{left} left" if left else "",
         ]
         return ", ".join(part for part in parts if part)
@@ -148,7 +149,7 @@ class Progress:
         if not self._ended or self._ended == self._n_tasks:
             return ""
         passed = time.monotonic() - self._total.began
-        return span(passed / self._ended * (self._n_tasks - self._ended))
+        return duration(passed / self._ended * (self._n_tasks - self._ended))
 
     def _refresh(self) -> None:
         """Nothing to redraw without a terminal."""

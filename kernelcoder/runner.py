@@ -18,16 +18,17 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from kernelcoder import cells, config, matrix, paths, registry
-from kernelcoder.budget import Account, Caps, share
+from kernelcoder.budget import Account, caps_of, share
 from kernelcoder.engine import search
 from kernelcoder.engine.asking import Setting
 from kernelcoder.engine.calling import Caller, Stopped, Unreachable
 from kernelcoder.engine.learning import Learner
-from kernelcoder.errors import BROKEN, CANNOT_RUN, DONE, INTERRUPTED, CannotRun, Error
+from kernelcoder.errors import BROKEN, CANNOT_RUN, DONE, INTERRUPTED, CannotRun, Error, Problem
 from kernelcoder.ledger import Held, Ledger
 from kernelcoder.matrix import Cell
 from kernelcoder.models import Model
 from kernelcoder.progress import Progress
+from kernelcoder.prompts import TEMPLATES_DIGEST
 from kernelcoder.recordings import Recordings
 from kernelcoder.task import Task
 from kernelcoder.verify import Verifier, VerifyOptions
@@ -59,14 +60,6 @@ def workers_of(asked: int) -> int:
         return asked
     usable = getattr(os, "sched_getaffinity", None)
     return len(usable(0)) if usable else os.cpu_count() or 1
-
-
-def caps_of(cell: Cell) -> Caps:
-    """The cell's caps from BUDGET_*; 0 is no cap."""
-    thousands, cents = (
-        int(cell.values[f"BUDGET_{name}"]) for name in ("TOKENS_THOUSANDS", "CENTS")
-    )
-    return Caps(tokens=thousands * 1000 or None, usd=cents / 100 if cents else None)
 
 
 def guarantee(cell: Cell) -> str:
@@ -140,16 +133,34 @@ class Runner:
         with Ledger(cell_dir / "ledger.jsonl") as ledger:
             if ledger.torn:
                 self._progress.line(f"dropped a torn last line of {ledger.torn} bytes")
-            again = search.reopenable(ledger.events, int(cell.values["BUDGET"]), caps_of(cell))
+            budget, caps = int(cell.values["BUDGET"]), caps_of(cell.values)
+            again = search.reopenable(ledger.events, budget, caps)
+            maker = cells.Maker(_verify_version(), TEMPLATES_DIGEST, tuple(names))
+            moved = self._changed_tasks(cell, ledger)
             if ledger.closed and not again:
-                meta = cells.read_meta(cell_dir) or {"values": {}}
-                cells.refuse(cell, cells.changed(meta["values"], cell.values))
+                meta = cells.read_meta(cell_dir) or {}
+                cells.refuse(cell, [*cells.differing(meta, cell, maker), *moved])
                 return Outcome(cell, "done", "was finished before; nothing repeated")
-            meta = cells.prepare(cell, _verify_version())
+            cells.refuse(cell, moved)
+            meta = cells.prepare(cell, maker)
             if more := cells.raised(meta["values"], cell.values):
                 cells.allow(cell_dir, meta, more)
             self._open_event(cell, ledger, again)
             return self._search(cell, ledger, names, str(meta["holdout_key"]))
+
+    def _changed_tasks(self, cell: Cell, ledger: Ledger) -> list[Problem]:
+        """Tasks whose file is not the one their recorded search was judged by."""
+        found = []
+        known = set(registry.module("SUITE", cell.suite).names())
+        for event in ledger.events:
+            if event.kind != "control" or event.data["op"] != "task_begin":
+                continue
+            name = str(event.task)
+            if name.partition("/")[2] not in known:
+                found.append(Problem(name, "its file is gone since the cell was recorded"))
+            elif self._task(cell, name).digest != event.data["digest"]:
+                found.append(Problem(name, "its file was changed since the cell was recorded"))
+        return found
 
     def _open_event(self, cell: Cell, ledger: Ledger, again: Sequence[str]) -> None:
         if ledger.events:
@@ -163,7 +174,7 @@ class Runner:
         setting = self._setting(cell, secret)
         stop = threading.Event()
         caller = Caller(setting.model, setting.retries, _Either(self.stop, stop))
-        account = Account("cell", caps_of(cell))
+        account = Account("cell", caps_of(cell.values))
         timer = _deadline(cell, stop)
         learner = Learner(setting, ledger)
 

@@ -16,7 +16,8 @@ from kernelcoder.matrix import Cell
 class Standing:
     """Counts of one cell. ``best`` is the best result so far over the cell's baseline: re-timed
     where ``final``, else a search timing. ``tokens`` and ``usd`` are charged, None if unknown.
-    ``seconds`` are of the running (or last) session, ``left`` estimated from it."""
+    ``attempts`` leaves out those the machine failed. ``seconds`` are of the running (or last)
+    session, ``left`` estimated from it."""
 
     cell: str
     state: str
@@ -36,7 +37,8 @@ def standing(cell: Cell, cell_dir: Path, tasks: int) -> Standing:
     """Where a cell stands; a cell without a folder is to do."""
     events = read(cell_dir / "ledger.jsonl")
     baseline = str(cell.values["VERIFY_BASELINE"])
-    verdicts = [event for event in events if event.kind == "verdict"]
+    judged = [event for event in events if event.kind == "verdict"]
+    verdicts = [one for one in judged if one.data["verdict"]["status"] != "infra_error"]
     right = {event.task for event in verdicts if event.data["verdict"]["status"] == "verified"}
     selected = {event.task: event.data["chosen"] for event in events if event.kind == "select"}
     verified = sum(selected.get(task, 0) is not None for task in right)

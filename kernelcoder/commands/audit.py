@@ -56,6 +56,8 @@ def lines(one: Audit) -> list[str]:
     state = "finished" if one.finished else "unfinished"
     facts = one.numbers
     counts = ", ".join(f"{count} {status}" for status, count in facts["statuses"].items())
+    if facts["quarantined"]:
+        counts += f"; {facts['quarantined']} more quarantined"
     text = [
         f"{one.cell}: sound, {state}; {one.events} events, {one.blobs} blobs",
         f"  {one.guarantee}: {LEVELS.get(one.guarantee, '')}",

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kernelcoder import cells, config, errors, matrix, paths, registry
-from kernelcoder.progress import count_of
+from kernelcoder import cells, config, errors, matrix, paths
+from kernelcoder.wording import tally
 
 if TYPE_CHECKING:
     from kernelcoder.matrix import Cell
@@ -54,16 +54,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _plan(chosen: Sequence[Cell], good: Sequence[Cell]) -> str:
     tasks = sum(len(matrix.tasks(cell)) for cell in good)
-    most = sum(len(matrix.tasks(cell)) * _attempts(cell) for cell in good)
+    most = sum(len(matrix.tasks(cell)) * matrix.most_attempts(cell) for cell in good)
     several = "" if len(good) == len(chosen) else f"{len(good)} of "
-    whole = f"{count_of(len(chosen), 'cell')}, {count_of(tasks, 'task')}"
-    return f"{several}{whole}, at most {count_of(most, 'attempt')}"
-
-
-def _attempts(cell: Cell) -> int:
-    """The most attempts a task of a cell can take."""
-    budget = int(cell.values["BUDGET"])
-    return min(budget, int(getattr(registry.module("METHOD", cell.method), "LIMIT", budget)))
+    whole = f"{tally(len(chosen), 'cell')}, {tally(tasks, 'task')}"
+    return f"{several}{whole}, at most {tally(most, 'attempt')}"
 
 
 def _by_reason(rest: Sequence[Outcome]) -> dict[str, list[str]]:

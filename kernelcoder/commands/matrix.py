@@ -37,9 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _attempts(cell: Cell, state: State) -> int:
-    budget = int(cell.values["BUDGET"])
-    method = registry.module("METHOD", cell.method)
-    return state.total * min(budget, getattr(method, "at_most", budget))
+    return state.total * matrix.most_attempts(cell)
 
 
 def _cost(cell: Cell) -> str:

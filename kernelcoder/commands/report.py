@@ -25,8 +25,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the files and name them."""
     from kernelcoder.commands import _results
-    from kernelcoder.report.claims import tally
     from kernelcoder.report.exports import write_report
+    from kernelcoder.wording import tally
 
     globs = list(args.globs)
     if not globs and not args.all:

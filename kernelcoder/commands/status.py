@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
 def table(found: Sequence[Standing]) -> list[str]:
     """Aligned lines; ``~`` marks a best that is a search timing."""
-    from kernelcoder.progress import money, span
+    from kernelcoder.wording import count, duration, money
 
     head = (
         "cell",
@@ -63,10 +63,10 @@ def table(found: Sequence[Standing]) -> list[str]:
                 str(one.verified),
                 best,
                 str(one.attempts),
-                "?" if one.tokens is None else str(one.tokens),
+                count(one.tokens),
                 money(one.usd),
-                span(one.seconds),
-                "-" if one.left is None else span(one.left),
+                duration(one.seconds),
+                "-" if one.left is None else duration(one.left),
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]

@@ -15,12 +15,13 @@ from __future__ import annotations
 import difflib
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from kernelcoder import ledger as ledgers
-from kernelcoder.budget import Account, Amount, Caps, Reservation
+from kernelcoder.budget import Account, Amount, Caps, Reservation, may_go_on, stage_seconds
 from kernelcoder.engine.asking import Asked, Setting, build, keyed, window_of
 from kernelcoder.engine.calling import Caller, Stopped
 from kernelcoder.engine.selection import select
@@ -294,13 +295,11 @@ class TaskRun:
         self._write("verdict", ordinal, {"verdict": data, "duplicate_of": None})
 
     def _verify(self, candidate: Candidate) -> Verdict:
-        """The verdict on the cell's holdouts of this task; our own fault is tried once more."""
+        """The verdict on the cell's holdouts of this task. The verifier tries again by itself after
+        a fault of its own; what still ends in ``infra_error`` is recorded and quarantined."""
         setting = self._setting
         key = random_key(setting.holdout_key, self._task.id)
-        verdict = setting.verifier.verify(self._task, candidate, key, timing=setting.timing)
-        if verdict.status == "infra_error" and not self._stop.is_set():
-            verdict = setting.verifier.verify(self._task, candidate, key, timing=setting.timing)
-        return verdict
+        return setting.verifier.verify(self._task, candidate, key, timing=setting.timing)
 
     def _original(self, ordinal: int, candidate: Candidate) -> int | None:
         """The first earlier attempt with this very candidate and a verdict on it. Waits for
@@ -330,29 +329,24 @@ def spent(attempt: Attempt, reserved: Amount) -> Amount:
     usage = attempt.usage
     known = usage.input_tokens is not None and usage.output_tokens is not None
     tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0) if known else reserved.tokens
-    device = 0.0 if attempt.duplicate_of is not None else sum(attempt.verdict.seconds.values())
+    device = 0.0 if attempt.duplicate_of is not None else stage_seconds(attempt.verdict.seconds)
     return Amount(1, tokens, usage.cost_usd, device_s=device)
 
 
 def reopenable(events: Sequence[ledgers.Event], budget: int, caps: Caps) -> list[str]:
     """Ended tasks that stopped at a budget or a cap of the cell which allows more by now."""
-    asked: dict[str, int] = {}
+    asked: Counter[str] = Counter()
     ends: dict[str, Mapping[str, Any]] = {}
     for event in events:
+        task = str(event.task)
         if event.kind == "ask":
-            asked[str(event.task)] = asked.get(str(event.task), 0) + 1
-        elif event.kind == "control" and event.data["op"] == "task_end":
-            ends[str(event.task)] = event.data
-    found = []
-    for task, end in ends.items():
-        by_budget = end["why"] == "budget" and asked.get(task, 0) < budget
-        old, new = end.get("caps", {}), {"tokens": caps.tokens, "usd": caps.usd}
-        more = any(
-            old[name] is not None and (new[name] is None or new[name] > old[name]) for name in old
-        )
-        if by_budget or (end["why"] not in ("budget", "stop") and more):
-            found.append(task)
-    return found
+            asked[task] += 1
+        elif event.kind == "control":
+            for name in event.data.get("reopened", ()):
+                ends.pop(name, None)  # begun again and not ended since: it goes on anyway
+            if event.data["op"] == "task_end":
+                ends[task] = event.data
+    return [task for task, end in ends.items() if may_go_on(end, asked[task], budget, caps)]
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Problem]:

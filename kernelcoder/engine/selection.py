@@ -3,7 +3,7 @@
 
 A search timing is quick, and the best of many is lucky (the winner's curse). So up to three
 finalists are timed again in fresh processes; one half of the blocks picks the winner, the other,
-untouched half is what is reported.
+untouched half is what is reported. The rule of the pick is in :mod:`kernelcoder.choosing`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kernelcoder.choosing import choose
 from kernelcoder.engine.asking import Setting
 from kernelcoder.history import random_key
 from kernelcoder.records import Attempt, to_json
@@ -21,53 +22,34 @@ FINALISTS = 3
 
 
 def finalists(attempts: Sequence[Attempt], baseline: str) -> list[Attempt]:
-    """Up to three distinct verified attempts, fastest by search timing first; ties by ordinal."""
+    """Up to three distinct verified attempts, fastest by search timing first. Where the baseline
+    was not timed, fewer CPU seconds come first; ties by ordinal."""
     right = [one for one in attempts if one.verdict.verified and one.duplicate_of is None]
-    right.sort(key=lambda one: (-(one.speedup(baseline) or 0.0), one.ordinal))
-    return right[:FINALISTS]
+
+    def rank(one: Attempt) -> tuple[float, float, int]:
+        timing = one.verdict.timing
+        return -(one.speedup(baseline) or 0.0), timing.seconds if timing else 0.0, one.ordinal
+
+    return sorted(right, key=rank)[:FINALISTS]
 
 
 def select(setting: Setting, task: Task, attempts: Sequence[Attempt]) -> Mapping[str, Any]:
     """Data of the select event. ``chosen`` is None if nothing verified, or nothing held up."""
-    best = finalists(attempts, setting.baseline)
-    if not best:
-        return {"finalists": [], "chosen": None, "how": "nothing verified"}
-    if not setting.timing:
-        first = min(best, key=lambda one: one.ordinal)
-        return {
-            "finalists": [_entry(one, None, "timing is off") for one in best],
-            "chosen": first.ordinal,
-            "how": "first verified, timing is off",
-        }
-    key = random_key(setting.holdout_key, task.id, "retime")
-    candidates = [one.candidate for one in best if one.candidate is not None]
-    timed = {one.sha: one for one in setting.verifier.retime(task, candidates, key)}
-    found = [(one, timed.get(one.candidate.sha)) for one in best if one.candidate is not None]
-    chosen, how = _choose(found, setting.baseline)
-    entries = [_entry(one, result, "not timed again") for one, result in found]
+    best = [one for one in finalists(attempts, setting.baseline) if one.candidate is not None]
+    timed: dict[str, Finalist] = {}
+    if best and setting.timing:
+        key = random_key(setting.holdout_key, task.id, "retime")
+        candidates = [one.candidate for one in best if one.candidate is not None]
+        timed = {one.sha: one for one in setting.verifier.retime(task, candidates, key)}
+    otherwise = "not timed again" if setting.timing else "timing is off"
+    entries = [_entry(one, timed, otherwise) for one in best]
+    chosen, how = choose(entries, setting.baseline, setting.timing)
     return {"finalists": entries, "chosen": chosen, "how": how}
 
 
-def _choose(
-    found: Sequence[tuple[Attempt, Finalist | None]], baseline: str
-) -> tuple[int | None, str]:
-    """The chosen ordinal and how. A lone finalist needs no half to be picked by."""
-    held = [(one, result) for one, result in found if result is not None and result.report]
-    if len(found) == 1 and held:
-        return held[0][0].ordinal, "the only finalist, timed again"
-    scores = {}
-    for one, result in held:
-        ratio = result.select.speedup.get(baseline) if result.select else None
-        if ratio is not None:
-            scores[one.ordinal] = ratio.median
-    if not scores:
-        return None, "no finalist held up when timed again"
-    chosen = max(scores, key=lambda ordinal: (scores[ordinal], -ordinal))
-    return chosen, "fastest in the selection half of the re-timing; the other half is reported"
-
-
-def _entry(attempt: Attempt, found: Finalist | None, otherwise: str) -> dict[str, Any]:
+def _entry(attempt: Attempt, timed: Mapping[str, Finalist], otherwise: str) -> dict[str, Any]:
     assert attempt.candidate is not None
+    found = timed.get(attempt.candidate.sha)
     return {
         "ordinal": attempt.ordinal,
         "sha": attempt.candidate.sha,

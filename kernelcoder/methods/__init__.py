@@ -10,7 +10,8 @@ A member ``METHOD_FOO`` is the module ``kernelcoder/methods/foo.py`` with
   (``parent <= history.ordinal - history.window``);
 - ``draft_only: bool``: True if proposals never depend on results (the engine may then keep every
   worker busy whatever the window);
-- ``anytime: bool``: False if the method needs to know its budget (BUDGET then enters the cell id).
+- ``anytime: bool``: False if the method needs to know its budget (BUDGET then enters the cell id);
+- ``at_most: int`` (optional): attempts per task it never exceeds, whatever BUDGET says.
 
 The engine adds the proposal's ``key`` when the method leaves it empty. A method imports
 ``kernelcoder.records`` and ``kernelcoder.history`` and nothing else of the lab.

@@ -15,8 +15,7 @@ from kernelcoder.records import Proposal
 
 draft_only = True
 anytime = True
-LIMIT = 1  # attempts at most, for the plan a bench prints
-at_most = 1  # attempts per task whatever BUDGET says; the matrix plans with it
+at_most = 1  # attempts per task whatever BUDGET says; bench and matrix plan with it
 
 
 @dataclass(frozen=True, slots=True)

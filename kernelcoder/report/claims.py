@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kernelcoder.wording import UNKNOWN, count, money, tally
+
 Row = Mapping[str, Any]
 AXES = ("method", "memory", "model", "backend", "suite", "seed")
 
@@ -38,10 +40,11 @@ DEFINITIONS = (
     "Speedups are baseline time / kernel time, re-timed in fresh processes after the search; "
     "search timings are never results.",
     "geomean over all: every task counts, failures at 1.0 and slower kernels at their true value; "
-    "a verified kernel without a final timing counts at 1.0.",
+    "with a verified kernel whose speedup is unknown the mean is unknown too.",
     "geomean over verified: verified and timed tasks only, so two cells may differ in tasks.",
     "fast_1: share of all tasks whose kernel is verified and faster than the baseline (median).",
     "Intervals are 95%: Wilson for shares, bootstrap over tasks for means.",
+    "Attempts that the machine failed (infra_error) are quarantined: counted apart, in no rate.",
     "Tokens and cost are charged, replayed calls included; unknown is never counted as 0.",
 )
 
@@ -58,11 +61,6 @@ def labels(rows: Sequence[Row]) -> list[str]:
         f"{name} {str(row['cell'])[-8:]}" if names.count(name) > 1 else name
         for name, row in zip(names, rows, strict=True)
     ]
-
-
-def tally(n: int, what: str) -> str:
-    """``1 task``, ``20 tasks``."""
-    return f"{n} {what}" + ("" if n == 1 else "s")
 
 
 def times(value: float | None) -> str:
@@ -113,6 +111,9 @@ def headline(row: Row) -> list[str]:
     said = [f"{good} of {tally(n, 'task')} verified: {share}.", *caveat]
     if not good:
         return said
+    if row["geomean_all"] is None and row["n_timed"]:
+        n_open = good - row["n_timed"]
+        return [*said, f"Speed over {base}: unknown for {n_open} of {tally(n, 'task')}."]
     if row["geomean_all"] is None:
         return [*said, "Speed was not measured."]
     said.append(
@@ -131,7 +132,8 @@ def task_claim(row: Row) -> str:
     if outcome != "verified":
         return outcome_words(outcome)
     if row.get(base) is None:
-        return "verified, not timed"
+        timed = row.get("kernel_seconds") is not None
+        return f"verified, speed over {base} unknown" if timed else "verified, not timed"
     lo, hi = row[f"{base}_lo"], row[f"{base}_hi"]
     if lo > 1.0:
         return f"verified, faster than {base}"
@@ -146,17 +148,9 @@ def outcome_words(outcome: str) -> str:
         "verified": "verified",
         "not reproduced": "not reproduced when run again",
         "failed": "no right kernel",
+        "quarantined": "the machine failed at every attempt",
         "in progress": "in progress",
     }[outcome]
-
-
-def count(value: int | None) -> str:
-    """912, 49.4k, 1.2M; "unknown" for None."""
-    if value is None:
-        return "unknown"
-    if value < 10_000:
-        return str(value)
-    return f"{value / 1000:.1f}k" if value < 1_000_000 else f"{value / 1e6:.1f}M"
 
 
 def tokens(row: Row) -> str:
@@ -169,23 +163,5 @@ def tokens(row: Row) -> str:
 def cost(row: Row) -> str:
     """Charged US dollars; "none" where no language model was asked."""
     if row["cost"] is None:
-        return "unknown" if row["language_model"] else "none"
+        return UNKNOWN if row["language_model"] else "none"
     return money(row["cost"])
-
-
-def money(value: float | None) -> str:
-    """US dollars, four digits below a cent's worth of interest."""
-    if value is None:
-        return "unknown"
-    return f"${value:.2f}" if value >= 1 or value == 0 else f"${value:.4f}"
-
-
-def duration(seconds: float | None) -> str:
-    """12 s, 3:05, 2:03:10; "unknown" for None."""
-    if seconds is None:
-        return "unknown"
-    if seconds < 100:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -294,10 +294,10 @@ def _logs(
 def _has_timing(
     paired: Sequence[PairedTask], column: int, ended: Sequence[Sequence[Mapping[str, TaskRun]]]
 ) -> bool:
-    """Whether a side's speeds are known: something was timed, or nothing was verified."""
+    """Whether a side's speeds are known: every verified kernel was timed over the baseline."""
     tasks = [pair[column][t.task] for pair in ended for t in paired]
     good = [task for task in tasks if task.winner is not None]
-    return not good or any(speedup(task) is not None for task in good)
+    return all(speedup(task) is not None for task in good)
 
 
 def _settings(sides: Sequence[Side]) -> list[tuple[str, tuple[str, ...]]]:

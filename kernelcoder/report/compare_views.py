@@ -15,6 +15,7 @@ from kernelcoder.report.html import document
 from kernelcoder.report.quote import esc
 from kernelcoder.report.svg import interval_plot
 from kernelcoder.report.table import WIDTH, grid
+from kernelcoder.wording import tally
 
 FOOTNOTES = (
     "Ratios are B/A: above 1, B's kernels are the faster ones. Failures count 1.0, slower "
@@ -28,7 +29,7 @@ FOOTNOTES = (
 def print_comparison(found: Comparison, out: TextIO) -> None:
     """The configuration difference, then every contrast with its tasks."""
     for side in found.sides:
-        print(f"{side.letter}: {side.name} ({claims.tally(len(side.runs), 'cell')})", file=out)
+        print(f"{side.letter}: {side.name} ({tally(len(side.runs), 'cell')})", file=out)
     print(file=out)
     if found.settings:
         head = ["settings that differ", *(side.letter for side in found.sides)]
@@ -54,7 +55,7 @@ def sentences(c: Contrast) -> list[str]:
     a, b = c.letters[0], c.letters[1]
     n, only = len(c.tasks), "only" if len(c.seeds) == 1 else "more often"
     out = [
-        f"Verified of {claims.tally(n, 'task')}: {a} {_verified(c, 'a')}, {b} {_verified(c, 'b')}; "
+        f"Verified of {tally(n, 'task')}: {a} {_verified(c, 'a')}, {b} {_verified(c, 'b')}; "
         f"both on {c.both}, {only} {a} on {c.only_a}, {only} {b} on {c.only_b}, "
         f"neither on {c.none}; p = {_p(c.p_verified)} ({c.verified_test})."
     ]
@@ -64,7 +65,7 @@ def sentences(c: Contrast) -> list[str]:
     span = f" [{claims.times(interval[0])}, {claims.times(interval[1])}]" if interval else ""
     adjusted = "" if c.p_holm in (None, c.p_speed) else f", Holm {_p(c.p_holm)}"
     out.append(
-        f"Speed over {c.baseline}, all {claims.tally(n, 'task')}: {a} {claims.times(c.a_geomean)}, "
+        f"Speed over {c.baseline}, all {tally(n, 'task')}: {a} {claims.times(c.a_geomean)}, "
         f"{b} {claims.times(c.b_geomean)}; {b}/{a} = {claims.times(c.ratio)}{span}, "
         f"p = {_p(c.p_speed)}{adjusted}. {_conclusion(c, a, b)}"
     )

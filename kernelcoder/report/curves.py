@@ -64,21 +64,21 @@ def independent(task: TaskRun) -> bool:
 
 
 def curve(run: CellRun, axis: str) -> Curve:
-    """The curve of one cell over one of :data:`AXES`."""
-    tasks = [task for task in run.tasks if any(t.verdict for t in task.tries)]
+    """The curve of one cell over one of :data:`AXES`. Quarantined attempts are not in it."""
+    tasks = [task for task in run.tasks if task.judged]
     if not tasks:
         return Curve(axis, (), unknown="no attempt was judged")
-    judged = [[t for t in task.tries if t.verdict is not None] for task in tasks]
     if axis == "attempts":
-        sizes = {len(tries) for tries in judged}
-        if len(sizes) == 1 and len(tasks) == len(run.tasks) and all(map(independent, tasks)):
-            return _curve(axis, _expected(tasks, judged, sizes.pop()), len(run.tasks), True)
+        asked = {sum(t.verdict is not None for t in task.tries) for task in run.tasks}
+        whole = len(run.tasks) == run.n_tasks and len(asked) == 1
+        if whole and all(map(independent, tasks)):
+            return _curve(axis, _expected(tasks), run.n_tasks, True)
     price = {"tokens": _tokens, "cost": _cost, "seconds": _seconds}.get(axis, _one)
-    prices = [[price(t) for t in tries] for tries in judged]
+    prices = [[price(t) for t in task.judged] for task in tasks]
     if any(p is None for row in prices for p in row):
         return Curve(axis, (), unknown=f"{axis} of some calls are unknown")
     known = [[float(p) for p in row if p is not None] for row in prices]
-    return _curve(axis, _stepwise(tasks, judged, known), len(run.tasks))
+    return _curve(axis, _stepwise(tasks, known), run.n_tasks)
 
 
 def _one(_: Try) -> float | None:
@@ -97,32 +97,31 @@ def _seconds(t: Try) -> float | None:
     return t.seconds
 
 
-def _expected(tasks: Sequence[TaskRun], judged: Sequence[Sequence[Try]], n: int) -> Scores:
-    """Per task pass@k and best-of-k for k = 1..n."""
-    gains = [
-        [utility(t, task.baseline) for t in tries]
-        for task, tries in zip(tasks, judged, strict=True)
-    ]
-    good = [sum(map(right, tries)) for tries in judged]
+def _expected(tasks: Sequence[TaskRun]) -> Scores:
+    """Per task pass@k and best-of-k for k = 1..n. A task of which fewer attempts were judged, as
+    the machine failed some, stays at its last value from there on."""
+    gains = [[utility(t, task.baseline) for t in task.judged] for task in tasks]
+    good = [sum(map(right, task.judged)) for task in tasks]
     return [
         (
             float(k),
-            [stats.pass_at_k(n, c, k) for c in good],
-            [stats.best_of_k(row, k) for row in gains],
+            [
+                stats.pass_at_k(len(row), c, min(k, len(row)))
+                for row, c in zip(gains, good, strict=True)
+            ],
+            [stats.best_of_k(row, min(k, len(row))) for row in gains],
         )
-        for k in range(1, n + 1)
+        for k in range(1, max(map(len, gains)) + 1)
     ]
 
 
-def _stepwise(
-    tasks: Sequence[TaskRun], judged: Sequence[Sequence[Try]], prices: Sequence[Sequence[float]]
-) -> Scores:
+def _stepwise(tasks: Sequence[TaskRun], prices: Sequence[Sequence[float]]) -> Scores:
     """Per task the best so far at each budget; a task that stopped keeps its best."""
     steps = []
-    for task, tries, row in zip(tasks, judged, prices, strict=True):
+    for task, row in zip(tasks, prices, strict=True):
         spent, best, found = 0.0, 0.0, False
         at, gain, seen = [-math.inf], [0.0], [0.0]
-        for attempt, price in zip(tries, row, strict=True):
+        for attempt, price in zip(task.judged, row, strict=True):
             spent, best = spent + price, max(best, utility(attempt, task.baseline))
             found = found or right(attempt)
             at.append(spent)
@@ -181,8 +180,9 @@ def fast_curve(
     if not run.tasks:
         return []
     values = [speedup(task) for task in run.tasks]
+    values += [None] * (run.n_tasks - len(run.tasks))
     good = sum(task.winner is not None for task in run.tasks)
     edges = sorted({min(4.0, v) for v in values if v is not None} | {4.0})
-    points = [(0.0, good / len(run.tasks))]
+    points = [(0.0, good / run.n_tasks)]
     points += [(p, stats.fast_p(values, p) or 0.0) for p in edges]
     return points

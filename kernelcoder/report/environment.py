@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from kernelcoder import wording
 from kernelcoder.records import sha256
 from kernelcoder.report import claims
 from kernelcoder.report.rows import Row
@@ -82,7 +83,7 @@ def minimum_block(runs: Sequence[CellRun], rows: Sequence[Row]) -> list[tuple[st
     unfinished = [str(row["cell"]) for row in rows if not row["finished"]]
     return [
         ("task set", f"{len(task_set)} tasks, sha256 {sha256(repr(task_set))[:16]}"),
-        ("exclusions", "none: the denominator is every task begun"
+        ("exclusions", "none: the denominator is every task of a cell"
          + (f"; unfinished: {', '.join(unfinished)}" if unfinished else "")),
         ("configurations", ", ".join(settings)),
         ("models", ", ".join(sorted({str(row["model_id"]) for row in rows}))),
@@ -103,9 +104,9 @@ def minimum_block(runs: Sequence[CellRun], rows: Sequence[Row]) -> list[tuple[st
 def _everything(rows: Sequence[Row]) -> str:
     known = sum(row["cost_known"] for row in rows)
     open_calls = sum(row["cost_unknown"] for row in rows if row["language_model"])
-    seconds = claims.duration(sum(row["seconds"] for row in rows))
+    seconds = wording.duration(sum(row["seconds"] for row in rows))
     unknown = f", and {open_calls} calls at an unknown price" if open_calls else ""
-    return f"{claims.money(known)}{unknown}; {seconds} of wall time"
+    return f"{wording.money(known)}{unknown}; {seconds} of wall time"
 
 
 def reproduce(runs: Sequence[CellRun], origin: str) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from kernelcoder import wording
 from kernelcoder.report import claims, environment, html, table
 from kernelcoder.report.quote import code_span, visible
 from kernelcoder.report.rows import FAST_P, Row, attempt_rows, cell_row, task_rows
@@ -104,6 +105,10 @@ def markdown(runs: Sequence[CellRun], origin: str = "") -> str:
     for run, row, label in zip(runs, rows, labels, strict=True):
         steps = ", ".join(f"{n} {stage}" for stage, n in row["funnel"].items())
         out += [f"### {label}", "", f"{steps}. Ended otherwise: {table.failures(row)}.", ""]
+        if row["quarantined"]:
+            why = code_span(row["quarantined_reasons"][0][1])
+            lost = wording.tally(row["quarantined"], "attempt")
+            out += [f"{lost} quarantined, in no other count; most often {why}.", ""]
         out += [*_examples(run), ""]
     out += ["## Minimum reporting block", ""]
     out += [f"- {name}: {_cell(value)}" for name, value in environment.minimum_block(runs, rows)]
@@ -141,7 +146,7 @@ def _cells(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
             str(row["attempts"]),
             claims.tokens(row),
             claims.cost(row),
-            claims.duration(row["seconds"]),
+            wording.duration(row["seconds"]),
         ]
         for row, label in zip(rows, labels, strict=True)
     ]

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Sequence
 from importlib import resources
 
+from kernelcoder import wording
 from kernelcoder.report import charts, claims, environment, payload, sections
 from kernelcoder.report.quote import esc, script_json
 from kernelcoder.report.rows import Row, cell_row, task_rows
@@ -75,7 +76,7 @@ def _subtitle(runs: Sequence[CellRun], origin: str) -> str:
     machines = ", ".join(sorted({run.machine for run in runs}))
     commits = ", ".join(sorted({str(run.meta.get("commit") or "unknown")[:12] for run in runs}))
     last = environment.day(max((run.last for run in runs), default=0.0))
-    many = claims.tally(len(runs), "cell")
+    many = wording.tally(len(runs), "cell")
     from_where = f"{esc(origin)}: " if origin else ""
     return f"{from_where}{many} on {esc(machines)}, commit {esc(commits)}, last event {esc(last)}."
 

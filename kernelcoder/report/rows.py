@@ -14,9 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kernelcoder.budget import stage_seconds
 from kernelcoder.records import STAGES, STATUSES, Ratio, Timing
 from kernelcoder.report import stats
-from kernelcoder.report.source import CellRun, TaskRun, Try, load_all, stage_seconds, tokens_of
+from kernelcoder.report.source import CellRun, TaskRun, Try, load_all, tokens_of
 
 Row = dict[str, Any]
 FAST_P = (0.0, 0.5, 0.8, 1.0, 1.5, 2.0, 3.0, 4.0)
@@ -45,7 +46,8 @@ def speedup(task: TaskRun, baseline: str = "") -> float | None:
 
 def value_at_one(task: TaskRun, baseline: str = "") -> float:
     """What a task contributes to ``geomean_all``: its final speedup, slower kernels at their true
-    value, and 1.0 where there is no measured verified kernel."""
+    value, and 1.0 where there is no verified kernel (of one whose speed is unknown, no mean is
+    made)."""
     found = speedup(task, baseline)
     return 1.0 if found is None else found
 
@@ -53,7 +55,7 @@ def value_at_one(task: TaskRun, baseline: str = "") -> float:
 def cell_row(run: CellRun) -> Row:
     """One row per cell; the fields of ``CELL_FIELDS`` first, under exactly these names."""
     axes = run.meta.get("axes", {})
-    tries = [t for task in run.tasks for t in task.tries if t.verdict is not None]
+    tries = [t for task in run.tasks for t in task.judged]
     verified = [task for task in run.tasks if task.winner is not None]
     modes = sorted({t.verdict.mode for t in tries if t.verdict is not None})
     row: Row = {
@@ -62,16 +64,16 @@ def cell_row(run: CellRun) -> Row:
         "mode": "+".join(modes) or None,
         "suite": axes.get("suite"),
         "seed": run.meta.get("seed"),
-        "n_tasks": len(run.tasks),
+        "n_tasks": run.n_tasks,
         "n_verified": len(verified),
     }
-    speeds = _speed_fields(run.tasks, verified)
+    speeds = _speed_fields(run, verified)
     spent = _spending(run)
     row |= {name: speeds.pop(name) for name in ("fast_1", "geomean_all", "geomean_verified")}
     row |= {"attempts": len(tries), "tokens": spent.pop("tokens"), "cost": spent.pop("cost")}
     row["seconds"] = round(run.seconds, 3)
     baselines = sorted({task.baseline for task in run.tasks})
-    share = stats.wilson(len(verified), len(run.tasks))
+    share = stats.wilson(len(verified), run.n_tasks)
     row |= {
         "finished": run.finished,
         "baseline": "+".join(baselines) or None,
@@ -80,6 +82,7 @@ def cell_row(run: CellRun) -> Row:
         **speeds,
         **spent,
         **_funnel(tries),
+        **_quarantine(run.tasks),
         "infra": len(run.infra),
         "model_id": run.model_id,
         "language_model": run.language_model,
@@ -94,17 +97,18 @@ def cell_row(run: CellRun) -> Row:
     return row
 
 
-def _speed_fields(tasks: Sequence[TaskRun], verified: Sequence[TaskRun]) -> Row:
-    """fast_p, geometric means and intervals. All None where nothing verified was measured but
-    something was verified: then the speeds are unknown, not 1.0."""
-    known = [speedup(task) for task in tasks]
+def _speed_fields(run: CellRun, verified: Sequence[TaskRun]) -> Row:
+    """fast_p, geometric means and intervals over all tasks. All None where the speedup of a
+    verified kernel is unknown: it is not 1.0, and leaving it out would change the denominator."""
+    idle = [None] * (run.n_tasks - len(run.tasks))
+    known: list[float | None] = [*(speedup(task) for task in run.tasks), *idle]
     timed = [s for s in known if s is not None]
-    unknown = not tasks or (bool(verified) and not timed)
+    unknown = not known or len(timed) < len(verified)
     everything = [] if unknown else [1.0 if s is None else s for s in known]
     fallback = [max(1.0, s) for s in everything]
     faster = sum(s is not None and s > 1.0 for s in known)
-    share = None if unknown else stats.wilson(faster, len(tasks))
-    sure = [ratio_over(task.final, task.baseline) for task in tasks]
+    share = None if unknown else stats.wilson(faster, len(known))
+    sure = [ratio_over(task.final, task.baseline) for task in run.tasks]
     fields: Row = {
         "fast_1": None if unknown else stats.fast_p(known, 1.0),
         "fast_1_lo": share[0] if share else None,
@@ -117,12 +121,13 @@ def _speed_fields(tasks: Sequence[TaskRun], verified: Sequence[TaskRun]) -> Row:
         "fast_p": {f"{p:g}": _fast_point(known, len(verified), p, unknown) for p in FAST_P},
     }
     for other in ("eager", "compile", "library", "reference"):
-        ratios = [s for task in tasks if (s := speedup(task, other)) is not None]
-        whole = [value_at_one(task, other) for task in tasks] if ratios else []
-        fields |= _mean_fields(f"geomean_all_{other}", whole)
+        ratios = [s for task in run.tasks if (s := speedup(task, other)) is not None]
+        whole = bool(ratios) and len(ratios) == len(verified)
+        each = [*(value_at_one(task, other) for task in run.tasks), *(1.0 for _ in idle)]
+        fields |= _mean_fields(f"geomean_all_{other}", each if whole else [])
         fields |= _mean_fields(f"geomean_verified_{other}", ratios)
         fields[f"n_{other}"] = len(ratios)
-    roofs = [task.final.roofline_fraction for task in tasks if task.final is not None]
+    roofs = [task.final.roofline_fraction for task in run.tasks if task.final is not None]
     fields["roofline_geomean"] = stats.geomean([r for r in roofs if r])
     return fields
 
@@ -187,8 +192,15 @@ def _funnel(tries: Sequence[Try]) -> Row:
         "funnel": {**at_least, "candidates": sum(bool(t.candidate) for t in tries)},
         "statuses": {status: ended[status] for status in STATUSES if ended[status]},
         "duplicates": sum(t.duplicate_of is not None for t in tries),
-        "quarantined": ended["infra_error"],
     }
+
+
+def _quarantine(tasks: Sequence[TaskRun]) -> Row:
+    """Attempts that the machine failed: how many, and [how many, reported reason] of each kind."""
+    lost = [t.verdict for task in tasks for t in task.tries if t.quarantined and t.verdict]
+    why = Counter(verdict.reason for verdict in lost)
+    ordered = sorted(why.items(), key=lambda item: (-item[1], item[0]))
+    return {"quarantined": len(lost), "quarantined_reasons": [[n, text] for text, n in ordered]}
 
 
 def task_rows(runs: Iterable[CellRun]) -> list[Row]:
@@ -198,7 +210,7 @@ def task_rows(runs: Iterable[CellRun]) -> list[Row]:
 
 def _task_row(run: CellRun, task: TaskRun) -> Row:
     winner, final = task.winner, task.final
-    judged = [t for t in task.tries if t.verdict is not None]
+    judged = task.judged
     row: Row = {
         "cell": run.id,
         "task": task.id,
@@ -207,6 +219,7 @@ def _task_row(run: CellRun, task: TaskRun) -> Row:
         "attempts": len(judged),
         "verified_attempts": sum(t.verdict is not None and t.verdict.verified for t in judged),
         "statuses": dict(Counter(t.verdict.status for t in judged if t.verdict is not None)),
+        "quarantined": sum(t.quarantined for t in task.tries),
         "chosen": winner.ordinal if winner else None,
         "candidate": winner.candidate if winner else None,
         "mode": winner.verdict.mode if winner and winner.verdict else None,

@@ -6,10 +6,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from kernelcoder import wording
 from kernelcoder.records import STAGES
 from kernelcoder.report import claims
 from kernelcoder.report.charts import table
-from kernelcoder.report.quote import esc
+from kernelcoder.report.quote import esc, evidence
 from kernelcoder.report.rows import Row
 from kernelcoder.report.source import CellRun
 from kernelcoder.report.svg import bar, interval_plot
@@ -51,7 +52,7 @@ def cells_table(rows: Sequence[Row], labels: Sequence[str]) -> str:
             str(row["attempts"]),
             esc(claims.tokens(row)),
             esc(claims.cost(row)),
-            esc(claims.duration(row["seconds"])),
+            esc(wording.duration(row["seconds"])),
         ]
         for row, label in zip(rows, labels, strict=True)
     ]
@@ -168,12 +169,22 @@ def funnel(rows: Sequence[Row], labels: Sequence[str]) -> str:
         repeat = f" ({row['duplicates']} repeated an earlier kernel)" if row["duplicates"] else ""
         causes = table(["ended as", "meaning", "attempts", "share"], ends, kind="ends")
         out.append(
-            f"<section><h3>{esc(label)}</h3><p>{claims.tally(total, 'attempt')}{repeat}.</p>"
+            f"<section><h3>{esc(label)}</h3><p>{wording.tally(total, 'attempt')}{repeat}.</p>"
+            f"{_quarantine(row)}"
             f'<div class="pair funnel">{table(["reached", "", "attempts", "share"], lines)}'
             f"{causes if ends else ''}</div>"
             "</section>"
         )
     return "".join(out)
+
+
+def _quarantine(row: Row) -> str:
+    """Attempts the machine failed: counted apart, with the most frequent reason as reported."""
+    if not row["quarantined"]:
+        return ""
+    lost = wording.tally(row["quarantined"], "attempt")
+    why = evidence(row["quarantined_reasons"][0][1])
+    return f"<p>{lost} quarantined (infra_error), in no other count; most often {why}.</p>"
 
 
 def _percent(part: int, whole: int) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelcoder import ledger
+from kernelcoder.budget import stage_seconds
 from kernelcoder.errors import Error, Problem
 from kernelcoder.records import CaseResult, Proposal, Timing, Usage, Verdict, from_json
 
@@ -55,6 +56,11 @@ class Try:
         return sum(parts) if parts else None
 
     @property
+    def quarantined(self) -> bool:
+        """Whether the machine failed this attempt: it says nothing of the model."""
+        return self.verdict is not None and self.verdict.status == "infra_error"
+
+    @property
     def tokens(self) -> int | None:
         """Input plus output tokens, None where the server did not say."""
         return tokens_of(self.usage)
@@ -86,6 +92,11 @@ class TaskRun:
     selected: bool
 
     @property
+    def judged(self) -> tuple[Try, ...]:
+        """Attempts with a verdict that says something of the kernel: quarantined ones are out."""
+        return tuple(t for t in self.tries if t.verdict is not None and not t.quarantined)
+
+    @property
     def winner(self) -> Try | None:
         """The chosen attempt if its verdict says verified, else None. Where the cell ran without
         final timing and wrote no selection, the first verified attempt."""
@@ -105,14 +116,15 @@ class TaskRun:
     @property
     def outcome(self) -> str:
         """``verified``, ``not reproduced`` (verified once, but no finalist held when run again),
-        ``failed``, or ``in progress``. A closed set."""
+        ``failed``, ``quarantined`` (the machine failed at every attempt), or ``in progress``. A
+        closed set."""
         if self.winner is not None:
             return "verified"
         if not self.ended:
             return "in progress"
         if any(t.verdict is not None and t.verdict.verified for t in self.tries):
             return "not reproduced"
-        return "failed"
+        return "quarantined" if self.tries and not self.judged else "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +170,23 @@ class CellRun:
 
     @property
     def language_model(self) -> bool:
-        """False for the recipe proposer: reports then say "no language model"."""
-        return not self.model_id.startswith("recipe:")
+        """False for the recipe proposer, replayed or not: reports then say "no language model".
+        Cells that do not record it are told by the provider's name."""
+        known = self.meta.get("language_model")
+        if isinstance(known, bool):
+            return known
+        member = str(self.meta.get("axes", {}).get("model", "")).upper()
+        name = self.model_id
+        if name.startswith("replay:"):
+            name = str(self.values.get(f"MODEL_{member}_OF", name))
+        return not name.startswith("recipe:")
+
+    @property
+    def n_tasks(self) -> int:
+        """All tasks of the cell, also those not begun yet; in cells that do not record their
+        tasks, those begun."""
+        planned = self.meta.get("tasks", ())
+        return len({*planned, *(task.id for task in self.tasks)})
 
     def blob(self, sha: str) -> str:
         """Text of a blob, "" for no name."""
@@ -173,14 +200,6 @@ def tokens_of(usage: Usage | Mapping[str, Any] | None) -> int | None:
     read = usage.get if isinstance(usage, Mapping) else lambda name: getattr(usage, name)
     given, made = read("input_tokens"), read("output_tokens")
     return None if given is None or made is None else int(given) + int(made)
-
-
-def stage_seconds(seconds: Mapping[str, float]) -> float:
-    """Wall seconds over all stages; a ``total`` entry wins, since stages may overlap, and CPU
-    seconds (``compile_cpu``) are another view of the same time."""
-    if "total" in seconds:
-        return float(seconds["total"])
-    return float(sum(value for name, value in seconds.items() if not name.endswith("_cpu")))
 
 
 def find(root: Path, globs: Sequence[str] = (), machine: str = "*") -> list[Path]:

@@ -12,8 +12,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
+from kernelcoder import wording
 from kernelcoder.records import STAGES
 from kernelcoder.report import claims
+from kernelcoder.report.quote import code_span
 
 Row = Mapping[str, Any]
 WIDTH = 100
@@ -41,6 +43,9 @@ def print_cells(rows: Sequence[Row], stream: TextIO | None = None) -> None:
         print(file=out)
     for name, row in zip(names, rows, strict=True):
         print(_wrap(f"{name}: {failures(row)}"), file=out)
+    for name, row in zip(names, rows, strict=True):
+        for line in quarantine(name, row):
+            print(line, file=out)
     print(file=out)
     for line in footer(rows):
         print(_paint(_wrap(line), DIM, color), file=out)
@@ -105,7 +110,7 @@ def _spending(names: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], lis
             f"{row['calls_paid']}/{row['calls']}",
             claims.tokens(row),
             claims.cost(row),
-            claims.duration(row["seconds"]),
+            wording.duration(row["seconds"]),
         ]
         for name, row in zip(names, rows, strict=True)
     ]
@@ -131,6 +136,15 @@ def failures(row: Row) -> str:
     return ", ".join(f"{n} {status}" for status, n in ordered)
 
 
+def quarantine(name: str, row: Row) -> list[str]:
+    """What the machine failed, with its most frequent reason; it is in no count above."""
+    if not row["quarantined"]:
+        return []
+    lost = wording.tally(row["quarantined"], "attempt")
+    head = f"{name}: {lost} quarantined (infra_error), in no other count"
+    return [_wrap(head), f"  most often {code_span(row['quarantined_reasons'][0][1], 80)}"]
+
+
 def footer(rows: Sequence[Row]) -> list[str]:
     """How to read the numbers: denominators, exclusions, proposer, machine."""
     lines = [
@@ -143,17 +157,18 @@ def footer(rows: Sequence[Row]) -> list[str]:
     lines.append("Same in every row: " + ", ".join(common) + "." if common else "")
     if recipes := sorted({str(row["model"]) for row in rows if not row["language_model"]}):
         lines.append(f"{', '.join(recipes)}: recipe search, no language model.")
-    if sum(row["quarantined"] + row["infra"] for row in rows):
-        lines.append("Failures of the machine are kept in denominators and listed as infra_error.")
     for row in rows:
         if (untimed := row["n_verified"] - row["n_timed"]) and row["n_timed"]:
             lines.append(
-                f"{row['cell']}: {untimed} verified without a final timing, at 1.0 in all."
+                f"{row['cell']}: the speed over {row['baseline']} of {untimed} verified is "
+                "unknown, and so are the means over all tasks."
             )
     if modes := sorted({str(row["mode"]) for row in rows if row["mode"] not in (None, "native")}):
         lines.append(f"Mode {', '.join(modes)}: not run natively, so it carries no timing.")
     if not all(row["finished"] for row in rows):
-        lines.append("*: unfinished, only the tasks begun so far; `make bench` resumes.")
+        lines.append(
+            "*: unfinished, tasks without a result count as failures; `make bench` resumes."
+        )
     machines = sorted({str(row["machine"]) for row in rows})
     lines.append(f"Machine: {', '.join(machines)}.")
     return [line for line in lines if line]

@@ -10,14 +10,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kernelcoder import ledger as ledgers
 from kernelcoder import paths
 from kernelcoder.ledger import Ledger
+from kernelcoder.prompts import TEMPLATES_DIGEST
+from kernelcoder.records import Candidate, sha256
 
 CONFIG = """\
 CONFIG_METHOD_BASE=y
@@ -136,17 +139,29 @@ def tamper(cell: Path, how: str) -> None:
         ledgers.blob_path(cell, prompt).unlink()
     elif how == "folder":
         cell.rename(cell.with_name(cell.name.replace("s0", "s1")))
-    else:  # a verdict forged, and the whole chain made anew over it
-        forge(path)
+    elif how == "another source":  # named rightly, but not what the model wrote
+        source = "// a faster kernel\n"
+        (cell / "blobs" / sha256(source)[:2]).mkdir(exist_ok=True)
+        ledgers.blob_path(cell, sha256(source)).write_text(source)
+        named = {"candidate": Candidate(source, "cpp", "cpu").sha, "source": sha256(source)}
+        forge(path, "candidate", lambda data: named if data["candidate"] else {})
+    elif how == "another request":
+        ask = next(e for e in ledgers.read(path) if e.kind == "ask").data["request"]
+        recording = cell.parent / "calls" / ask[:2] / f"{ask}.json"
+        recording.write_text(
+            recording.read_text().replace('"temperature": 1.0', '"temperature": 0.0')
+        )
+    else:  # every candidate renamed
+        forge(path, "candidate", lambda data: {"candidate": "0" * 64})
 
 
-def forge(path: Path) -> None:
-    """Rename the candidate in every event, with a chain that holds."""
+def forge(path: Path, kind: str, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
+    """Change the data of every event of a kind, and make the whole chain anew over it."""
     lines, prev = [], ledgers.GENESIS
     for event in ledgers.read(path):
         data = dict(event.data)
-        if event.kind == "candidate":
-            data["candidate"] = "0" * 64
+        if event.kind == kind:
+            data |= change(data)
         body = {
             "seq": event.seq, "time": event.time, "kind": event.kind, "task": event.task,
             "ordinal": event.ordinal, "data": data, "prev": prev,
@@ -157,13 +172,25 @@ def forge(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "how", ["line", "missing line", "blob", "missing blob", "folder", "forged"]
+    ("how", "says"),
+    [
+        ("line", "hash chain is broken"),
+        ("missing line", "hash chain is broken"),
+        ("blob", "blob was changed"),
+        ("missing blob", "blob is missing"),
+        ("folder", "different cells"),
+        ("forged", "not the hash of its source"),
+        ("another source", "the source is not what its reply holds"),
+        ("another request", "the recorded request has another digest"),
+    ],
 )
-def test_tampering_fails_the_audit(copy: Path, how: str) -> None:
+def test_tampering_fails_the_audit(copy: Path, how: str, says: str) -> None:
+    shared = how == "another request"  # both cells asked it
     tamper(cells(copy)[1], how)
     said = command(copy, "audit", "all", code=1)
     assert "NOT SOUND" in said
-    assert ": sound, finished" in said
+    assert says in said
+    assert (": sound, finished" in said) == (not shared)
 
 
 def test_an_audit_of_nothing_is_a_mistake(done: tuple[Path, str]) -> None:
@@ -198,6 +225,40 @@ def test_a_changed_meaning_is_refused_by_name_and_fresh_sets_aside(copy: Path) -
     assert json.loads((aside / "cell.json").read_text())["values"]["MAX_TOKENS"] == 77
     calls = [e.data for e in ledgers.read(cells(copy)[0] / "ledger.jsonl") if e.kind == "call"]
     assert [call["replayed"] for call in calls] == [True]
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("verifier", "verifier: recorded with verifier 0, now "),
+        ("digest", "core/relu: its file was changed since the cell was recorded"),
+        ("tasks", "core/relu: is a task that the cell did not have"),
+    ],
+)
+def test_a_finished_cell_of_another_verifier_or_task_is_refused(
+    copy: Path, how: str, says: str
+) -> None:
+    cell = cells(copy)[0]
+    meta = json.loads((cell / "cell.json").read_text())
+    if how == "digest":
+        begun = {"digest": "what it was"}
+        op = "task_begin"
+        forge(cell / "ledger.jsonl", "control", lambda data: begun if data["op"] == op else {})
+    meta |= {"verifier": {"verify_version": "0"}, "tasks": {"tasks": ["core/tanh"]}}.get(how, {})
+    (cell / "cell.json").write_text(json.dumps(meta))
+    before = (cell / "ledger.jsonl").read_bytes()
+    said = command(copy, "bench", "--only", "base*", code=1)
+    assert says in said
+    assert "FRESH=1" in said
+    assert "nothing repeated" not in said
+    assert (cell / "ledger.jsonl").read_bytes() == before
+
+
+def test_a_cell_says_what_it_was_made_by_and_of(done: tuple[Path, str]) -> None:
+    meta = json.loads((cells(done[0])[0] / "cell.json").read_text())
+    assert meta["tasks"] == ["core/relu"]
+    assert meta["language_model"] is False
+    assert meta["prompts"] == TEMPLATES_DIGEST
 
 
 def test_a_held_cell_is_skipped_by_name(copy: Path) -> None:

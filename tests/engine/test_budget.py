@@ -20,7 +20,6 @@ AMOUNTS = st.builds(
 )
 CAPS = st.builds(
     Caps,
-    attempts=st.none() | st.integers(0, 20),
     tokens=st.none() | st.integers(0, 3000),
     usd=st.none() | st.integers(0, 100).map(float),
 )
@@ -31,7 +30,6 @@ def within(account: Account) -> bool:
     return all(
         cap is None or getattr(account.spent, name) <= cap
         for name, cap in (
-            ("attempts", limits.attempts),
             ("tokens", limits.tokens),
             ("usd", limits.usd),
         )
@@ -99,10 +97,10 @@ def test_an_unknown_price_makes_the_sum_unknown_and_the_cap_shut() -> None:
 
 
 def test_the_parent_s_cap_is_named() -> None:
-    cell = Account("cell", Caps(attempts=1))
+    cell = Account("cell", Caps(tokens=1))
     task = Account("task", Caps(), cell)
-    reserved(task, Amount(attempts=1))
-    assert task.reserve(Amount(attempts=1)) == "attempts of the cell capped at 1"
+    reserved(task, Amount(tokens=1))
+    assert task.reserve(Amount(tokens=1)) == "tokens of the cell capped at 1"
 
 
 def test_what_was_recorded_is_held_whatever_the_cap() -> None:
@@ -113,17 +111,8 @@ def test_what_was_recorded_is_held_whatever_the_cap() -> None:
     assert account.spent.tokens == 50
 
 
-def test_wall_seconds_are_set_not_added() -> None:
-    account = Account("cell", Caps(wall_s=10.0))
-    account.elapsed(9.0)
-    account.elapsed(4.0)
-    assert isinstance(account.reserve(Amount()), Reservation)
-    account.elapsed(11.0)
-    assert account.reserve(Amount()) == "wall_s of the cell capped at 10"
-
-
 def test_shares_add_up_to_no_more_than_the_cell() -> None:
-    part = share(Caps(tokens=1000, usd=1.0, wall_s=5.0), 7)
+    part = share(Caps(tokens=1000, usd=1.0), 7)
     assert part == Caps(tokens=142, usd=1.0 / 7)
     assert share(Caps(), 7) == Caps()
 
@@ -134,14 +123,14 @@ def test_a_negative_amount_is_a_bug() -> None:
 
 
 def test_threads_never_pass_a_cap() -> None:
-    cell = Account("cell", Caps(attempts=100))
+    cell = Account("cell", Caps(tokens=100))
 
     def spend() -> None:
         task = Account("task", Caps(), cell)
         for _ in range(60):
-            held = task.reserve(Amount(attempts=1))
+            held = task.reserve(Amount(attempts=1, tokens=1))
             if isinstance(held, Reservation):
-                task.commit(held, Amount(attempts=1))
+                task.commit(held, Amount(attempts=1, tokens=1))
 
     work = [threading.Thread(target=spend) for _ in range(4)]
     for thread in work:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -155,18 +156,20 @@ def test_the_same_kernel_again_inherits_the_verdict(tmp_path: Path) -> None:
     assert len(of_kind(found, "select")[0].data["finalists"]) == 1
 
 
-def test_a_fault_of_ours_is_tried_once_more_and_then_hidden_from_the_method(tmp_path: Path) -> None:
+def test_a_fault_of_ours_is_recorded_once_hidden_from_the_method_and_kept(tmp_path: Path) -> None:
     verifier = ToldVerifier()
     verifier.infra = 1
-    found = lab(
-        tmp_path / "a", verifier=verifier, budget=1, model=ScriptedModel(scripted("verified 1"))
-    )
-    assert attempts(found.run())[0].verdict.verified
-    verifier.infra = 2
     model = ScriptedModel(scripted("verified 1", "verified 2"))
-    ledger = lab(tmp_path / "b", verifier=verifier, budget=2, model=model).run()
+    found = lab(tmp_path, verifier=verifier, budget=2, model=model)
+    ledger = found.run()
     assert [one.verdict.status for one in attempts(ledger)] == ["infra_error", "verified"]
     assert [one.proposal.role for one in attempts(ledger)] == ["draft", "draft"]
+    assert len(verifier.verified) == 2, "the verifier tries again by itself, nobody else does"
+    lines = ledger.path.read_bytes().splitlines(keepends=True)
+    ledger.path.write_bytes(b"".join(lines[:-2]))
+    again = found.run()
+    assert [one.verdict.status for one in attempts(again)] == ["infra_error", "verified"]
+    assert len(verifier.verified) == 2
 
 
 def test_an_unreachable_model_ends_the_run_and_is_no_failed_kernel(tmp_path: Path) -> None:
@@ -286,6 +289,30 @@ def test_a_raised_budget_continues_and_repeats_nothing(tmp_path: Path) -> None:
     assert len(of_kind(grown, "call")) == 6
     assert max(model.calls.values()) == 1
     assert of_kind(grown, "select")[-1].data == of_kind(whole, "select")[0].data
+
+
+def test_a_reopened_task_that_was_cut_short_is_not_reopened_again(tmp_path: Path) -> None:
+    small = lab(tmp_path, budget=2)
+    ledger = small.run()
+    with Ledger(ledger.path) as again:
+        again.append("control", {"op": "close"})
+        again.append("control", {"op": "resume", "reopened": [POOL[0].id]})
+        assert reopenable(again.events, 4, Caps()) == []
+        again.append("control", {"op": "resume", "reopened": reopenable(again.events, 4, Caps())})
+    small.budget = 4
+    assert len(of_kind(small.run(), "call")) == 4
+
+
+def test_cpu_seconds_are_not_charged_beside_the_wall_seconds_they_are_part_of() -> None:
+    from doubles import attempt
+
+    from kernelcoder.budget import Amount
+    from kernelcoder.engine.search import spent
+
+    one = attempt(0)
+    seconds = {"compile": 0.5, "compile_cpu": 0.4, "check": 0.25}
+    judged = dataclasses.replace(one, verdict=dataclasses.replace(one.verdict, seconds=seconds))
+    assert spent(judged, Amount()).device_s == 0.75
 
 
 def test_examples_are_of_other_categories_and_fixed(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
 import pytest
 from report import synthetic
 
+from kernelcoder.records import Verdict
 from kernelcoder.report import source
 from kernelcoder.report.curves import curve, right, utility
 
@@ -41,8 +43,8 @@ def test_only_independent_drafts_use_the_estimator(tmp_path: Path) -> None:
     assert curve(drafts, "attempts").expected
     assert not curve(chain, "attempts").expected
     first = curve(drafts, "attempts").points[0]
-    every = [t for task in drafts.tasks for t in task.tries]
-    assert first[1] == pytest.approx(sum(map(right, every)) / len(every))
+    shares = [sum(map(right, task.judged)) / len(task.judged) for task in drafts.tasks]
+    assert first[1] == pytest.approx(sum(shares) / len(shares))
 
 
 def test_unknown_prices_give_no_curve_and_a_reason(tmp_path: Path) -> None:
@@ -50,3 +52,35 @@ def test_unknown_prices_give_no_curve_and_a_reason(tmp_path: Path) -> None:
     assert curve(run, "cost").points == ()
     assert "unknown" in curve(run, "cost").unknown
     assert curve(run, "tokens").points
+
+
+def test_what_the_machine_failed_is_in_no_curve(tmp_path: Path) -> None:
+    """Replacing attempts by failures of the machine changes pass@1 as leaving them out does."""
+    clean = source.load(synthetic.cell(tmp_path, synthetic.Spec(rate=0.8, rng_seed=2)))
+    lost = Verdict("infra_error", "compiled", "the slot process was killed")
+    tasks = tuple(
+        dataclasses.replace(
+            task,
+            tries=tuple(
+                dataclasses.replace(t, verdict=lost) if t.ordinal % 3 == number % 4 else t
+                for t in task.tries
+            ),
+        )
+        for number, task in enumerate(clean.tasks)
+    )
+    found = curve(dataclasses.replace(clean, tasks=tasks), "attempts")
+    assert found.expected
+    shares = [sum(map(right, task.judged)) / len(task.judged) for task in tasks]
+    assert len({len(task.judged) for task in tasks}) > 1
+    assert found.points[0][1] == pytest.approx(sum(shares) / len(shares))
+    ends = [float(any(map(right, task.judged))) for task in tasks]
+    assert found.points[-1][1] == pytest.approx(sum(ends) / len(ends))
+
+
+def test_tasks_not_begun_yet_are_in_the_denominator(tmp_path: Path) -> None:
+    run = source.load(synthetic.cell(tmp_path, synthetic.Spec(rate=1.0, tasks=synthetic.TASKS[:4])))
+    planned = dataclasses.replace(run, meta={**run.meta, "tasks": list(synthetic.TASKS[:8])})
+    whole, half = curve(run, "seconds").points[-1], curve(planned, "seconds").points[-1]
+    assert half[1] == pytest.approx(whole[1] / 2)
+    assert math.log(half[2]) == pytest.approx(math.log(whole[2]) / 2)
+    assert not curve(planned, "attempts").expected

@@ -42,7 +42,8 @@ def by_hand(folder: Path) -> dict[str, Any]:
         "fast_1": sum(s > 1 for s in speeds.values()) / len(tasks),
         "geomean_all": math.exp(sum(logs) / len(logs)),
         "geomean_verified": math.exp(sum(map(math.log, speeds.values())) / len(speeds)),
-        "attempts": len(statuses),
+        "attempts": sum(status != "infra_error" for status in statuses.values()),
+        "quarantined": sum(status == "infra_error" for status in statuses.values()),
     }
 
 
@@ -84,10 +85,11 @@ def test_unknown_is_none_and_replayed_calls_are_charged_but_not_paid(tmp_path: P
     known = synthetic.cell(tmp_path, synthetic.Spec(tokens=True, cost=0.002, rng_seed=8))
     unknown = synthetic.cell(tmp_path, synthetic.Spec("metr", tokens=True, rng_seed=9))
     first, second = rows.rows_of([known, unknown])
-    assert first["cost"] == pytest.approx(0.002 * first["attempts"])
-    assert first["tokens"] == 1300 * first["attempts"]
+    assert first["cost"] == pytest.approx(0.002 * first["calls"])
+    assert first["tokens"] == 1300 * first["calls"]
+    assert first["calls"] == first["attempts"] + first["quarantined"]
     assert second["cost"] is None
-    assert second["cost_unknown"] == second["attempts"]
+    assert second["cost_unknown"] == second["calls"]
     assert first["calls_paid"] == first["calls"]
 
 

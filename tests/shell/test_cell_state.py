@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kernelcoder import __main__ as lab
-from kernelcoder import cell_state, config, matrix, paths
+from kernelcoder import cell_state, config, matrix, paths, registry
 from kernelcoder.ledger import Ledger
 
 Make = Callable[..., config.Settings]
@@ -102,3 +102,13 @@ def test_the_matrix_command_tells_states_and_exits_with_3_if_something_cannot_ru
     assert records[0]["attempts_at_most"] == 2
     assert not paths.output().exists(), "a dry run creates nothing"
     assert "macOS" in records[1]["reason"] or "Metal" in records[1]["reason"]
+
+
+def test_bench_and_matrix_plan_by_the_same_number(settings: Make) -> None:
+    cell = cell_of(settings, "CONFIG_BUDGET=3")
+    assert matrix.most_attempts(cell) == 1
+    assert not hasattr(registry.module("METHOD", "base"), "LIMIT")
+    (other,) = matrix.cells(
+        settings("CONFIG_METHOD_BASE=n", "CONFIG_METHOD_BEST_OF_N=y", "CONFIG_BUDGET=3")
+    )
+    assert matrix.most_attempts(other) == 3

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -126,10 +125,3 @@ def test_all_and_nothing(output: Path) -> None:
     assert config_files.minimal(config_files.current()) == ""
     off = [n for n, o in least.options.items() if o.kind == "bool" and o.prompt and not full[n]]
     assert off == ["VERIFY_BASELINE_COMPILED"], "the one switch of a choice that is not chosen"
-
-
-def test_the_name_of_an_experiment_is_looked_up(settings: Callable[..., config.Settings]) -> None:
-    smoke = config_files.resolve("smoke")
-    assert config_files.nearest_name(smoke) == "smoke"
-    changed = config_files.merged(["smoke", "quick"]).finish("x")
-    assert config_files.nearest_name(changed) == "smoke with BUDGET 4 -> 2"
