@@ -27,7 +27,6 @@ import torch
 from kernelcoder.task import Task
 
 _DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
-_LINE = 64
 
 
 class _Region:
@@ -45,7 +44,6 @@ class _Region:
                 "ignore"
             )  # torch warns that the memory is read-only: it is meant to be
             flat = torch.frombuffer(self.map, dtype=torch.uint8)
-        self.pages = flat[::_LINE]
         self.calls = [
             tuple(self._tensor(flat, spec) for spec in call) + tuple(values)
             for call, values in zip(layout, scalars, strict=True)
@@ -59,10 +57,6 @@ class _Region:
         aligned = flat[spec["offset"] % size :]
         aligned = aligned[: aligned.numel() // size * size].view(dtype)
         return aligned.as_strided(spec["shape"], spec["strides"], spec["offset"] // size)
-
-    def touch(self) -> None:
-        """Read one byte of every cache line, so that a hot window starts with warm inputs."""
-        self.pages.max()
 
 
 def _copy(function: Any, number: int) -> Any:
@@ -124,12 +118,10 @@ class Worker:
         return {"ok": True}
 
     def window(self, message: dict[str, Any], fds: Sequence[int]) -> dict[str, Any]:
-        """One timed window: touch the inputs, run each call once, report the CPU nanoseconds."""
+        """One timed window: run each call once, report the CPU nanoseconds."""
         region = self.regions[message["region"]]
         function = self.function(message["task"], message["kind"], message["region"])
         calls = region.calls[: message["count"]]
-        if message["touch"]:
-            region.touch()
         before = time.process_time_ns()
         # Kept until the end, so that each call has an output of its own, as a candidate's has.
         kept = [function(*call) for call in calls]

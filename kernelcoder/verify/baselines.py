@@ -108,11 +108,10 @@ class Baselines:
         """Compile and warm one baseline for a region; raises BaselineFailed."""
         self._ask({"op": "prepare", "region": name, "task": task, "kind": kind})
 
-    def window(self, name: str, task: str, kind: str, count: int, touch: bool) -> int:
-        """CPU nanoseconds of running calls 0 ... count-1 once each, the process's own reading;
-        with ``touch`` every line of the inputs is read first, outside the window."""
+    def window(self, name: str, task: str, kind: str, count: int) -> int:
+        """CPU nanoseconds of running calls 0 ... count-1 once each, the process's own reading."""
         message: dict[str, Any] = {"op": "window", "region": name, "task": task, "kind": kind}
-        message |= {"count": count, "touch": touch}
+        message |= {"count": count}
         return int(self._ask(message, seconds=_WINDOW_SECONDS)["cpu_ns"])
 
     def kill(self) -> None:

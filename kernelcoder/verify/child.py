@@ -15,6 +15,7 @@ import signal
 import socket
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 GRACE = 5.0  # seconds within which the kernel must have ended a killed process
@@ -24,7 +25,7 @@ EXIT_NO_SYMBOL, EXIT_NO_LOAD, EXIT_HARNESS = 96, 97, 98  # a child that never ca
 _GO = struct.Struct("<IIIIQ")
 _TOKEN = struct.Struct("<QQ")
 _TOUCH = 1
-_LOADED, _READY, _DONE = 1, 2, 3
+_LOADED, _READY, _DONE, _LOADING = 1, 2, 3, 4
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _Event = tuple[int, int, int, int, int]
 
@@ -44,13 +45,11 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Window:
     """One run on the judge's clocks: wall time from go to done; CPU time of all the child's
-    threads from go to the freeze, the part of it that was spent after ``done``, and what was spent
-    before go, since the previous freeze, when only the harness has anything to do."""
+    threads from go to the freeze, and the part of it that was spent after ``done``."""
 
     wall_ns: int
     cpu_ns: int
     late_cpu_ns: int
-    early_cpu_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,8 @@ class Exit:
     """How a child ended: ``kind`` is exited or signaled, ``code`` the exit code or signal.
 
     ``cpu_ns`` and ``max_rss_kb`` are the kernel's; ``stderr`` is untrusted text; ``oom`` is a
-    judgment from the signal and that text."""
+    judgment from the signal and that text. ``harness`` means it failed before any code of the
+    candidate ran."""
 
     kind: str
     code: int
@@ -66,6 +66,7 @@ class Exit:
     max_rss_kb: int
     stderr: str
     oom: bool
+    harness: bool = False
 
 
 class Died(Exception):
@@ -104,7 +105,7 @@ class Child:
         self._control, self._pid, self._pidfd = control, pid, pidfd
         self._go, self._done, self._err, self._limits = go, done, err, limits
         self._clock = (~pid << 3) | 2  # the process's CPU clock: Linux's encoding, no rights needed
-        self._frozen = False
+        self._frozen = self._loading = False
         self._exit: Exit | None = None
         self._poll = select.poll()
         self._poll.register(done, select.POLLIN)
@@ -124,8 +125,12 @@ class Child:
         """Waits until the candidate is loaded and its ``kernel`` found.
 
         Raises TimedOut, or Died: with exit code 96 (no such function) or 97 (the dynamic loader
-        refused), or however a constructor died."""
-        self._await(0, _LOADED, time.monotonic() + timeout)
+        refused), or however a constructor died; with ``exit.harness`` if it ended before any code
+        of the candidate could run."""
+        deadline = time.monotonic() + timeout
+        self._await(0, _LOADING, deadline)
+        self._loading = True
+        self._await(0, _LOADED, deadline)
 
     def run(
         self,
@@ -134,24 +139,28 @@ class Child:
         reps: int = 1,
         touch: bool = False,
         timeout: float = 10.0,
-        timed: bool = False,
+        prepare: Callable[[], None] | None = None,
     ) -> Window:
         """Makes ``reps`` passes over calls first..first+count-1, then freezes the child.
 
-        With ``touch`` it first reads each cache line of those calls, outside the window; with
-        ``timed`` the clocks start only once it sleeps. It stays frozen until the next run, so that
-        outputs can be read at leisure."""
+        A timed run has a ``prepare``: it is called, to write inputs and poison outputs, when the
+        child has said that it is ready and stands frozen, and the clocks start before it moves
+        again. Whatever a child does before it is told to go, it does without its inputs.
+
+        With ``touch`` the harness first reads each cache line of those calls. The child stays
+        frozen until the next run, so that outputs can be read at leisure."""
         if self._exit is not None:
             raise Died(self._exit)
         deadline = time.monotonic() + timeout
         nonce = int.from_bytes(os.urandom(8), "little")
-        thawed = self.cpu_ns() if timed else 0
         self._thaw()
         self._tell(_GO.pack(first, count, reps, _TOUCH if touch else 0, nonce))
         self._await(nonce, _READY, deadline)
-        if timed:
-            self._settle(deadline)
+        if prepare is not None:
+            self._freeze(max(GRACE, deadline - time.monotonic()))
+            prepare()
         cpu, began = self.cpu_ns(), time.perf_counter_ns()
+        self._thaw()
         self._tell(_TOKEN.pack(nonce, 0)[:8])
         self._await(nonce, _DONE, deadline)
         ended, done = time.perf_counter_ns(), self.cpu_ns()
@@ -159,21 +168,11 @@ class Child:
         end, stopped = self.cpu_ns(), time.perf_counter_ns()
         if self._poll.poll(0):
             raise self._over(Tampered)
-        # The reading at `done` may be older than `done` (see _settle); what was spent afterwards is
-        # no more than the time until it stood still.
+        # Linux brings another process's CPU clock up to date when it leaves its processor or at the
+        # next tick, so the reading at `done` may be up to 4 ms old (the others are taken while it
+        # stands). What was spent afterwards is no more than the time until it stood still.
         late = min(end - done, (stopped - ended) * self._limits.threads)
-        return Window(ended - began, end - cpu, late, cpu - thawed)
-
-    def _settle(self, deadline: float) -> None:
-        """Waits until the child sleeps. Linux brings another process's CPU clock up to date when it
-        leaves its processor or at the next tick: read while it still runs, it lags by up to 4 ms,
-        and what the child did before this window would count as part of it."""
-        try:
-            with open(f"/proc/{self._pid}/stat", "rb", buffering=0) as stat:  # noqa: PTH123
-                while b") R" in stat.read(512) and time.monotonic() < deadline:
-                    stat.seek(0)
-        except OSError:  # no /proc, or it has just ended: then the next token will tell
-            time.sleep(1e-4)
+        return Window(ended - began, end - cpu, late)
 
     def finish(self) -> Exit:
         """Kills and reaps the child, if it still lives. Nothing of it is left afterwards."""
@@ -258,7 +257,9 @@ class Child:
             # A SIGKILL that neither we nor the CPU limit sent is the kernel's out-of-memory killer.
             unasked = code == signal.SIGKILL and not ours and not self._spent(cpu_ns)
             return Exit("signaled", code, cpu_ns, rss, text, unasked or _no_memory(text))
-        return Exit("exited", os.WEXITSTATUS(status), cpu_ns, rss, text, _no_memory(text))
+        code = os.WEXITSTATUS(status)
+        harness = code == EXIT_HARNESS and not self._loading
+        return Exit("exited", code, cpu_ns, rss, text, _no_memory(text), harness)
 
     def _spent(self, cpu_ns: int) -> bool:
         """Whether the kernel killed it for its CPU limit (one second past the soft one)."""

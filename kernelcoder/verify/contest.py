@@ -27,10 +27,8 @@ from kernelcoder.verify.slots import Child, Died, Limits, Slot, TimedOut, Window
 # finished. It gains nothing by it, since time counts up to the freeze; it is dishonest all the
 # same. On a busy machine being stopped alone costs 20-40 us.
 _LATE_NS, _LATE_SHARE = 150_000, 0.05
-# CPU time before "go" beyond what the harness alone needs to read the inputs, with room for a busy
-# machine on which reading them takes longer at one time than at another.
-_EARLY_TIMES, _EARLY_NS = 3, 1_000_000
-_NULL_WINDOWS = 5
+_NULL_WINDOWS = 25
+_TRIALS = 3
 _SLOW_NS = 20_000_000
 _NULL_SOURCE = """#include <dlpack/dlpack.h>
 extern "C" void kernel(const DLTensor *, const DLTensor *, const DLTensor *, const DLTensor *) {}
@@ -55,21 +53,13 @@ class Contestant:
     built: Built
 
 
-@dataclass(frozen=True, slots=True)
-class Idle:
-    """CPU nanoseconds a kernel that does nothing spends in a window, and before it."""
-
-    window_ns: int
-    early_ns: int
-
-
 @dataclass(slots=True)
 class Arena:
     """One bench with everyone inside, ready for rounds."""
 
     bench: Bench
     children: dict[str, Child]
-    idle: Idle
+    idle_ns: int
     baselines: list[str]
     process: Baselines
     timeout: float
@@ -79,12 +69,12 @@ class Arena:
     _windows: list[Window] = field(default_factory=list)
 
     def round(self, rng: random.Random) -> dict[str, float]:
-        """CPU seconds per call of every contestant on the same fresh inputs, in random order."""
+        """CPU seconds per call of every contestant, in random order, each on new inputs of its own
+        in the same pages."""
         names = [*self.children, *(name for name in self.baselines if name not in self.children)]
         # alternate direction, so that whoever follows whom is balanced whatever the draw
         rng.shuffle(names)
         self._turn += 1
-        self.bench.refresh()
         times: dict[str, float] = {}
         for name in names if self._turn % 2 else reversed(names):
             try:
@@ -94,38 +84,36 @@ class Arena:
         return times
 
     def fair(self) -> None:
-        """Raise Unfair if the candidate usually worked while no clock was running."""
+        """Raise Unfair if the candidate usually worked on after its done token (clock forger)."""
         if not self._windows:
             return
         after = statistics.median(window.late_cpu_ns for window in self._windows)
-        before = statistics.median(window.early_cpu_ns for window in self._windows)
         busy = statistics.median(window.cpu_ns for window in self._windows)
         if after > max(_LATE_NS, _LATE_SHARE * busy):
             what = f"usually computes for another {after / 1000:.0f} us after it says it is done"
             raise Unfair(f"it {what}", "cheating")
-        if before > _EARLY_TIMES * self.idle.early_ns + _EARLY_NS:
-            what = f"usually computes for {before / 1000:.0f} us before it is told to begin"
-            raise Unfair(f"it {what}", "cheating")
 
     def _once(self, name: str) -> float:
+        bench, count = self.bench, self.count
         if name in self.children:
-            raw = self._native(name)
+            raw = self._native(name, count)
             # What go, done and the freeze cost the child; never more than half, whatever it says.
-            spent = max(raw - self.idle.window_ns, raw // 2)
+            spent = max(raw - self.idle_ns, raw // 2)
         else:
-            bench = self.bench
-            spent = self.process.window(
-                bench.name, bench.task.id, name, self.count, self.bench.touched
-            )
-        return spent * 1e-9 / self.count
+            bench.refresh(count)
+            spent = self.process.window(bench.name, bench.task.id, name, count)
+        return spent * 1e-9 / count
 
-    def _native(self, name: str) -> int:
+    def _prepare(self, count: int) -> None:
+        self.bench.refresh(count)
+        self.bench.poison()
+
+    def _native(self, name: str, count: int) -> int:
         """Run one native contestant and check what it wrote. Only the candidate can be unfair: a
         reference that fails is a baseline less."""
-        check = self.bench.poison(self.count)
         try:
             window = self.children[name].run(
-                0, self.count, touch=self.bench.touched, timeout=self.timeout, timed=True
+                0, count, timeout=self.timeout, prepare=functools.partial(self._prepare, count)
             )
         except (TimedOut, Died) as end:
             if name == "reference":
@@ -139,7 +127,10 @@ class Arena:
             return window.cpu_ns
         if name == "candidate":
             self._windows.append(window)
-        if problem := self.bench.wrong(check):
+            if window.cpu_ns < _SLOW_NS // 2:
+                # It was slow at first only: from now on like any other kernel.
+                self.count = self.bench.count
+        if problem := self.bench.wrong(self.bench.choose(count)):
             raise Unfair(problem, "incorrect")
         return window.cpu_ns
 
@@ -198,12 +189,13 @@ class Contest:
             for contestant in contestants:
                 self._enter(children, contestant.name, contestant.built, bench, fresh)
             # One call first: several calls of a very slow kernel would take minutes, for nothing.
-            trial = children[contestants[0].name].run(0, 1, timeout=timeout, timed=True)
-            count = 1 if trial.cpu_ns > _SLOW_NS else bench.count
+            first = children[contestants[0].name]
+            trials = [first.run(0, 1, timeout=timeout, prepare=_nothing) for _ in range(_TRIALS)]
+            count = 1 if min(trial.cpu_ns for trial in trials) > _SLOW_NS else bench.count
             if "reference" in baselines:
                 self._enter_reference(children, bench, fresh)
-            idle = self._idle(bench, count)
-            yield Arena(bench, children, idle, present, self._process, timeout, count,
+            idle_ns = self._idle(bench, count)
+            yield Arena(bench, children, idle_ns, present, self._process, timeout, count,
                         functools.partial(self._lost, bench))  # fmt: skip
         except (Died, TimedOut) as end:
             raise Unfair(f"it did not survive being started for timing: {end}", "crashed") from end
@@ -233,23 +225,21 @@ class Contest:
             children.pop("reference", None)
             self._lost(bench, "reference", BaselineFailed(str(failure)))
 
-    def _idle(self, bench: Bench, count: int) -> Idle:
-        """What a window over this bench costs a kernel that does nothing: measured in a child of
-        our own, because a candidate could make its own empty windows look dear."""
-        built = self._compiler.build(_NULL_SOURCE)
-        children: dict[str, Child] = {}
-        try:
-            child = self._enter(children, "null", built, bench, fresh=False)
-            touch = bench.touched
-            windows = [child.run(0, count, touch=touch, timed=True) for _ in range(_NULL_WINDOWS)]
-        finally:
-            for child in children.values():
-                child.finish()
-        # A constant of the machine that a busy moment can only make look larger: keep the least.
-        least = min(window.cpu_ns for window in windows)
-        self._least[count] = min(least, self._least.get(count, least))
-        early = int(statistics.median(window.early_cpu_ns for window in windows))
-        return Idle(self._least[count], early)
+    def _idle(self, bench: Bench, count: int) -> int:
+        """CPU nanoseconds that a window over this bench costs a kernel that does nothing: measured
+        in a child of our own, because a candidate could make its own empty windows look dear."""
+        if count not in self._least:
+            built = self._compiler.build(_NULL_SOURCE)
+            children: dict[str, Child] = {}
+            try:
+                child = self._enter(children, "null", built, bench, fresh=False)
+                windows = [child.run(0, count, prepare=_nothing) for _ in range(_NULL_WINDOWS)]
+            finally:
+                for child in children.values():
+                    child.finish()
+            # A constant of the machine, which a busy moment can only make look larger.
+            self._least[count] = min(window.cpu_ns for window in windows)
+        return self._least[count]
 
     def _ready(self, bench: Bench, kind: str) -> bool:
         """Map the bench into the baseline process and compile there, once; note a failure."""
@@ -295,3 +285,7 @@ class Contest:
         self._slots.clear()
         self._precompiler.close()
         self._process.close()
+
+
+def _nothing() -> None:
+    """Prepares a timed run whose inputs do not matter."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kernelcoder.verify.slots import Exit
 
 # Exit codes of the harness before the candidate runs (native/protocol.h).
-_NO_SYMBOL, _NOT_LOADED, _HARNESS = 96, 97, 98
+_NO_SYMBOL, _NOT_LOADED = 96, 97
 _HINT = re.compile(
     r"hint: (read|write|access) \d+ bytes (inside|past the end of|before the start of)"
     r" (input|output) (\d)"
@@ -59,7 +59,7 @@ def explain(ended: Exit, task: Task, loaded: bool) -> Cause:
             return Cause("compile_error", text)
         if not loaded and ended.code == _NOT_LOADED:
             return Cause("compile_error", "the library cannot be loaded (an undefined symbol?)")
-        if not loaded and ended.code == _HARNESS:
+        if ended.harness:
             raise HarnessFailed(
                 f"the child could not start: {' '.join(ended.stderr.split())[:300]}"
             )

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fresh inputs for every timed call, and spot checks of what timed calls wrote.
 
-A *bench* owns the shared memory of one timed case. Before each round its inputs become windows, at
+A *bench* owns the shared memory of one timed case. Before each run its inputs become windows, at
 secret random offsets, of pools of random values, scaled and shifted by secret random amounts: one
-pass over memory, no generator in the way, and no value a kernel could have seen before. Some output
-rows, chosen in secret, are poisoned before the round and compared with the float64 oracle after it;
-a kernel that skips work must guess which.
+pass over memory, no generator in the way, and no value a kernel could have seen before. All outputs
+are poisoned; after the run some rows of one call, drawn then, are compared with the float64 oracle.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _POISON = 0xA7
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One output to look at after a round: call number and the rows poisoned before it."""
+    """Which outputs to look at: a call's number and some of its rows (none: all of it)."""
 
     call: int
     rows: tuple[int, ...]
@@ -53,11 +52,6 @@ class Bench:
     def _pool(self, tensor: Tensor) -> Tensor:
         flat = tensor.contiguous().flatten()
         return torch.cat([flat, flat[: min(flat.numel(), _SLACK)]])
-
-    @property
-    def touched(self) -> bool:
-        """Whether inputs are read into the caches before a window: only where the regime is hot."""
-        return not self.case.name.startswith("cold")
 
     @property
     def fds(self) -> tuple[int, int]:
@@ -87,9 +81,9 @@ class Bench:
             place.bytes for call in range(self.count) for place in self.regions.offsets(call)
         )
 
-    def refresh(self) -> None:
-        """Give every input of every call new contents."""
-        for call, (index, pool) in itertools.product(range(self.count), enumerate(self._pools)):
+    def refresh(self, count: int) -> None:
+        """Give every input of the first ``count`` calls new contents."""
+        for call, (index, pool) in itertools.product(range(count), enumerate(self._pools)):
             target = self.regions.input(call, index)
             n = target.numel()
             start = self._rng.randrange(pool.numel() - n + 1)
@@ -99,17 +93,18 @@ class Bench:
             shift = torch.tensor(self._rng.uniform(0.0, 0.1), dtype=target.dtype)
             torch.add(shift, window, alpha=self._rng.uniform(0.9, 1.1), out=target)
 
-    def poison(self, count: int) -> Check:
-        """Choose the call (of the first ``count``) and rows to check next and poison those rows."""
+    def poison(self) -> None:
+        """Overwrite all outputs, so that nothing of what others wrote can pass for an answer."""
+        self.regions.poison(_POISON)
+
+    def choose(self, count: int) -> Check:
+        """Which of the first ``count`` calls, and which of its rows, to look at: drawn after the
+        run, so that nothing a kernel can see tells them apart."""
         call = self._rng.randrange(count)
         output = self.regions.output(call)
         height = output.shape[0] if self._sliced is not None and output.ndim else 0
-        rows = tuple(sorted(self._rng.sample(range(height), min(height, _ROWS_CHECKED))))
-        for index in range(len(self.task.outputs)):
-            target = self.regions.output(call, index)
-            for part in [target[row] for row in rows] if rows else [target]:
-                part.view(torch.uint8).fill_(_POISON)
-        return Check(call, rows)
+        rows = self._rng.sample(range(height), min(height, _ROWS_CHECKED))
+        return Check(call, tuple(sorted(rows)))
 
     def wrong(self, check: Check) -> str:
         """Compare the checked outputs with the oracle; "" if right, else what is wrong."""

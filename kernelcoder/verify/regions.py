@@ -200,6 +200,12 @@ class Regions:
                     self._out[place.first : place.last].fill_(self._canary)
                     self._out[place.offset : place.offset + place.bytes].fill_(byte)
 
+    def scrub(self) -> None:
+        """Gives the output memory back and takes new pages, poisoned as before: the gaps between
+        tensors, which a child may open for itself, would otherwise carry messages to the next."""
+        self._out_map.madvise(mmap.MADV_REMOVE)
+        self.poison(self._canary ^ 0xFF)
+
     def output(self, call: int, index: int = 0) -> torch.Tensor:
         """Contiguous view of an output in the judge's mapping."""
         return self._view(self._places[call][len(self.calls[call].inputs) + index])

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kernelcoder.verify.timing import Timer
 
 # Raise when a verdict may come out differently for the same candidate, task and key.
-VERIFY_VERSION = "1"
+VERIFY_VERSION = "2"
 _EXAMS_KEPT = 3
 _LOG_LIMIT = 8000
 

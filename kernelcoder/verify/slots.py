@@ -134,6 +134,7 @@ class Slot:
         """A fresh child for one candidate; a previous one is ended first."""
         if self._child is not None:
             self._child.finish()
+        regions.scrub()
         gone = self._process is None or self._process.poll() is not None
         if gone or self._socket is None or self._socket.fileno() < 0:
             self.close()

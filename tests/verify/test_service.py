@@ -351,9 +351,11 @@ def test_deaths_in_words(task: Task, ended: Exit, status: str, part: str) -> Non
 
 def test_a_harness_that_failed_is_not_the_candidates_fault(task: Task) -> None:
     with pytest.raises(deaths.HarnessFailed):
-        deaths.explain(Exit("exited", 98, 0, 1, "mmap", False), task, loaded=False)
+        deaths.explain(Exit("exited", 98, 0, 1, "mmap", False, harness=True), task, loaded=False)
     with pytest.raises(deaths.HarnessFailed):
         deaths.explain(Exit("signaled", 9, 0, 0, "(the slot ended)", False), task, loaded=True)
+    own = deaths.explain(Exit("exited", 98, 0, 1, "mmap", False), task, loaded=False)
+    assert own.status == "runtime_error", "the same code from a constructor is the candidate's"
 
 
 def test_a_kernel_wrong_only_at_odd_addresses_is_told_so(verifier: CpuVerifier, task: Task) -> None:

@@ -279,6 +279,7 @@ _Noreturn void kc_child(const KcJob *job, const int *fds, unsigned skip, int own
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (!(skip & KC_NO_SECCOMP) && kc_seccomp_available() && kc_seccomp_strict((int)job->threads))
     fail("seccomp");
+  say(0, KC_LOADING);  // from here on an exit may be the candidate's doing
   load((int)job->threads);
   say(0, KC_LOADED);
   serve();

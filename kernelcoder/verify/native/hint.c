@@ -94,8 +94,7 @@ static void fault(int number, siginfo_t *info, void *context) {
     size = snprintf(line, sizeof line, "hint: %s at an address that belongs to no tensor\n",
                     verb(context));
   if (size > 0 && write(2, line, (size_t)size) < 0) return;
-  signal(number, SIG_DFL);
-  raise(number);  // delivered when this handler returns
+  raise(number);  // delivered, with the default effect, when this handler returns
 }
 
 void kc_hints(const KcCall *calls, uint32_t count, const char *in, const char *out) {
@@ -103,7 +102,7 @@ void kc_hints(const KcCall *calls, uint32_t count, const char *in, const char *o
   static char stack[STACK];  // an overflown stack cannot run its own handler
   const stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
   sigaltstack(&alternate, NULL);
-  struct sigaction action = {.sa_sigaction = fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+  struct sigaction action = {.sa_sigaction = fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND};
   const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
   for (int i = 0; i < 4; ++i) sigaction(numbers[i], &action, NULL);
 }

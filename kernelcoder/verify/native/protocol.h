@@ -47,7 +47,7 @@ enum { KC_TOUCH = 1 };
 typedef struct {
   uint64_t nonce, kind;
 } KcToken;
-enum { KC_LOADED = 1, KC_READY = 2, KC_DONE = 3 };
+enum { KC_LOADED = 1, KC_READY = 2, KC_DONE = 3, KC_LOADING = 4 };
 
 // Slot -> judge. STARTED carries a pidfd.
 typedef struct {
