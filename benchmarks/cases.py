@@ -29,7 +29,9 @@ class Row(NamedTuple):
 
 # Size classes. "grid": two or three odd dims; "big": more than 70 000 elements, in rows longer
 # than 4096; "tall": more than 4096 rows; "empty", "one": no element, one element; "thin": last
-# dim 1; "plain": ordinary numbers, used for what is visible.
+# dim 1; "blocks": multiples of 64, where fast paths without a tail run; "middle": 17 to 40 rows of
+# 1000 to 4100; "deep": more than 13 rows longer than 4096; "vector": one dim, of many elements;
+# "rank4": four dims; "plain": ordinary numbers, used for what is visible.
 HIDDEN: tuple[Row, ...] = (
     Row("grid", "f32", "contiguous", "normal"),
     Row("big", "f32", "contiguous", "large"),
@@ -46,6 +48,20 @@ HIDDEN: tuple[Row, ...] = (
     Row("thin", "f16", "offset", "subnormal"),
     Row("grid", "f32", "contiguous", "subnormal"),
     Row("grid", "f32", "contiguous", "special"),
+    Row("grid", "f16", "contiguous", "special"),
+    Row("blocks", "bf16", "contiguous", "special"),
+    Row("grid", "f32", "strided", "special"),
+    Row("middle", "f32", "contiguous", "mixed"),
+    Row("blocks", "f32", "contiguous", "large"),
+    Row("blocks", "f16", "contiguous", "normal"),
+    Row("blocks", "bf16", "transposed", "mixed"),
+    Row("middle", "f16", "contiguous", "normal"),
+    Row("middle", "bf16", "offset", "negative"),
+    Row("deep", "f16", "contiguous", "normal"),
+    Row("vector", "f32", "contiguous", "normal"),
+    Row("vector", "f16", "offset", "negative"),
+    Row("rank4", "f32", "transposed", "normal"),
+    Row("rank4", "bf16", "contiguous", "mixed"),
 )
 VISIBLE: tuple[Row, ...] = (
     Row("plain", "f32", "contiguous", "normal"),
@@ -59,6 +75,17 @@ PRIMES = tuple(n for n in range(17, 140) if all(n % d for d in range(2, 12)))
 def odd(rng: random.Random, low: int, high: int) -> int:
     """An odd number in [low, high]: never a multiple of a block."""
     return rng.randrange(low | 1, high + 1, 2)
+
+
+def middle(rng: random.Random, elements: int = 45_000) -> tuple[int, int]:
+    """17 to 40 rows of an odd length from 1000 to 4100, ``elements`` or little more in all."""
+    length = odd(rng, 1001, 4099)
+    return rng.randint(17, max(17, min(40, elements // length))), length
+
+
+def blocks(rng: random.Random, low: int = 64, high: int = 512) -> int:
+    """A multiple of 64 in [low, high]."""
+    return rng.randrange(low, high + 1, 64)
 
 
 def hidden(
@@ -112,9 +139,19 @@ def tensor_shape(rng: random.Random, size: str) -> tuple[int, ...]:
     if size == "thin":
         return (odd(rng, 9, 99), 1)
     if size == "big":
-        return (odd(rng, 9, 13), odd(rng, 8193, 9999))
+        return (odd(rng, 9, 11), odd(rng, 8193, 9499))
     if size == "tall":
-        return (odd(rng, 4097, 5001), rng.choice((17, 19, 21)))
+        return (odd(rng, 4097, 4701), rng.choice((17, 19)))
+    if size == "blocks":
+        return (rng.choice((16, 64)), blocks(rng))
+    if size == "middle":
+        return middle(rng)
+    if size == "deep":
+        return (odd(rng, 15, 19), odd(rng, 4097, 4999))
+    if size == "vector":
+        return (odd(rng, 141, 2999),)
+    if size == "rank4":
+        return (rng.choice((2, 3)), rng.choice((3, 5)), odd(rng, 5, 9), odd(rng, 17, 65))
     if rng.random() < 0.5:
         return (rng.choice(PRIMES), rng.choice(PRIMES))
     return (odd(rng, 2, 5), odd(rng, 7, 25), odd(rng, 33, 99))

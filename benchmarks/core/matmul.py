@@ -33,7 +33,8 @@ def shapes_of(m: int, k: int, n: int) -> dict[str, tuple[int, ...]]:
 
 
 def shapes(rng: random.Random, size: str) -> dict[str, tuple[int, ...]]:
-    """Fresh sizes: none of M, K, N a multiple of a tile, and never two alike in a "grid"."""
+    """Fresh sizes: none of M, K, N a multiple of a tile, and never two alike in a "grid"; all
+    multiples of one in "blocks". "middle" and "deep" have many terms, a "vector" is one row."""
     if size == "empty":
         return rng.choice((shapes_of(0, 5, 7), shapes_of(5, 3, 0)))
     if size == "no_terms":  # K = 0: an empty sum is 0, and y has elements to write
@@ -41,11 +42,21 @@ def shapes(rng: random.Random, size: str) -> dict[str, tuple[int, ...]]:
     if size == "one":
         return shapes_of(1, 1, 1)
     if size == "big":
-        return shapes_of(cases.odd(rng, 131, 149), cases.odd(rng, 515, 557), cases.odd(rng, 83, 99))
+        return shapes_of(cases.odd(rng, 137, 149), cases.odd(rng, 515, 541), cases.odd(rng, 83, 91))
     if size == "tall":
         return shapes_of(cases.odd(rng, 4097, 4301), cases.odd(rng, 11, 19), rng.choice((5, 7)))
     if size == "thin":
         return shapes_of(cases.odd(rng, 21, 45), cases.odd(rng, 47, 65), 1)
+    if size == "blocks":
+        m, k, n = rng.choices((64, 128), k=3)
+        return shapes_of(m, k, n)
+    if size == "middle":
+        m, k = cases.middle(rng)
+        return shapes_of(m, k, rng.choice((3, 5, 7)))
+    if size == "deep":
+        return shapes_of(cases.odd(rng, 15, 19), cases.odd(rng, 4097, 4999), cases.odd(rng, 5, 9))
+    if size == "vector":
+        return shapes_of(1, cases.odd(rng, 33, 299), cases.odd(rng, 33, 99))
     m, k, n = rng.sample(cases.PRIMES, 3)
     return shapes_of(m, k, n)
 

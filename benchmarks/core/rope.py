@@ -44,7 +44,8 @@ def shapes_of(batch: int, seq: int, dim: int) -> dict[str, tuple[int, ...]]:
 
 
 def shapes(rng: random.Random, size: str) -> dict[str, tuple[int, ...]]:
-    """Fresh sizes; dim is twice an odd number, and a "grid" has several batches and positions."""
+    """Fresh sizes; dim is twice an odd number but in "blocks" (multiples of 64) and "middle", and a
+    "grid" has several batches and positions."""
     if size == "empty":
         return rng.choice((shapes_of(0, 5, 6), shapes_of(2, 0, 10)))
     if size == "one":
@@ -55,6 +56,15 @@ def shapes(rng: random.Random, size: str) -> dict[str, tuple[int, ...]]:
         return shapes_of(3, cases.odd(rng, 9, 13), 2 * cases.odd(rng, 1301, 1501))
     if size == "tall":
         return shapes_of(2, cases.odd(rng, 2049, 2301), 2 * cases.odd(rng, 9, 11))
+    if size == "blocks":
+        return shapes_of(rng.choice((1, 2)), 64, cases.blocks(rng, 64, 256))
+    if size == "middle":
+        rows, length = cases.middle(rng)
+        return shapes_of(1, rows, length + 1)
+    if size == "deep":
+        return shapes_of(1, cases.odd(rng, 15, 19), 2 * cases.odd(rng, 2049, 2499))
+    if size == "vector":  # one position: nothing turns, but there is a batch
+        return shapes_of(cases.odd(rng, 3, 9), 1, 2 * cases.odd(rng, 9, 35))
     return shapes_of(rng.choice((2, 3, 5)), cases.odd(rng, 17, 41), 2 * cases.odd(rng, 9, 35))
 
 

@@ -4,6 +4,10 @@
 What protects the machine is the sandbox. A guard only saves the time of building what could not
 be a kernel and tells the author why, so a false alarm costs more than a miss: comments and string
 literals are blanked out before any rule looks, and anything doubtful is let through.
+
+The text is hostile and this runs in the judge: every pattern takes linear time. So a literal that
+does not end reaches to the end of its line (a raw string: of the text), and no pattern that starts
+again at each of many places may look further than the next such place.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ MAX_BYTES = 256 * 1024
 
 # The system's own headers a kernel has no use for; <thread>, <pthread.h>, <omp.h> stay allowed.
 _HEADERS = (
-    r"(?:sys|linux|asm|asm-generic|net|netinet|arpa|rpc)/[^>\"]*"
+    r"(?:sys|linux|asm|asm-generic|net|netinet|arpa|rpc)/[^>\"\n]*"
     r"|unistd\.h|dlfcn\.h|link\.h|fcntl\.h|spawn\.h|netdb\.h|ucontext\.h|poll\.h|aio\.h"
     r"|filesystem|fstream"
 )
@@ -38,7 +42,9 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bsyscall\s*\("), "a kernel makes no system calls"),
     (re.compile(r"\b(?:dlopen|dlmopen|dlsym)\s*\("), "a kernel loads no libraries"),
     (
-        re.compile(r"__attribute__\s*\(\([^;{}]*\b(?:__)?(?:con|de)structor(?:__)?\b"),
+        re.compile(
+            r"__attribute__\s*\(\((?:(?!__attribute__)[^;{}])*\b(?:__)?(?:con|de)structor(?:__)?\b"
+        ),
         "code that runs before or after the kernel is not taken",
     ),
     (
@@ -59,9 +65,9 @@ _INCLUDES: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 _TOKENS = re.compile(
     r"""
-    (?P<raw>R"(?P<tag>[^()\\\s]{0,16})\(.*?\)(?P=tag)")
-  | (?P<text>"(?:\\.|[^"\\\n])*")
-  | (?P<char>(?<![0-9A-Za-z_])'(?:\\.|[^'\\\n])+')
+    (?P<raw>(?<!\w)(?:u8|[uUL])?R"(?P<tag>[^()\\\s]{0,16})\(.*?(?:\)(?P=tag)"|\Z))
+  | (?P<text>"(?:\\.|[^"\\\n])*+"?)
+  | (?P<char>(?<!\w)(?:u8|[uUL])?'(?:\\.|[^'\\\n])*+'?)
   | (?P<line>//[^\n]*)
   | (?P<block>/\*.*?(?:\*/|\Z))
     """,
@@ -88,7 +94,12 @@ def check(source: str) -> Refusal | None:
     """The first reason to refuse a C++ candidate, or None."""
     if not source.strip():
         return Refusal(0, "not a kernel: the text is empty")
-    if len(source.encode(errors="replace")) > MAX_BYTES:
+    try:
+        size = len(source.encode())
+    except UnicodeEncodeError as fault:
+        line, point = source.count("\n", 0, fault.start) + 1, ord(source[fault.start])
+        return Refusal(line, f"the character U+{point:04X} cannot be encoded as UTF-8")
+    if size > MAX_BYTES:
         return Refusal(0, f"the text is longer than {MAX_BYTES // 1024} KiB")
     if "\0" in source:
         return Refusal(source.count("\n", 0, source.index("\0")) + 1, "the text holds a null byte")

@@ -117,13 +117,34 @@ def test_holdouts_are_fresh_and_repeatable(task: Task) -> None:
 
 
 @tasks
-def test_a_holdout_set_is_small(task: Task) -> None:
+@pytest.mark.parametrize("seed", [5, 6, 7])
+def test_a_holdout_set_is_small(task: Task, seed: int) -> None:
     total = sum(
         tensor.untyped_storage().nbytes()
-        for case in holdout(task, 5)
+        for case in holdout(task, seed)
         for tensor in task.make_inputs(case, 1)
     )
     assert total < BYTES_PER_HOLDOUT_SET
+
+
+@tasks
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_fast_paths_and_middling_sizes_are_in_every_holdout_set(task: Task, seed: int) -> None:
+    """What a fixed buffer, a vector loop without a tail or a branch on the type may get wrong."""
+    cases, main = holdout(task, seed), task.inputs[0].name
+    shapes = [case.shapes[main] for case in cases]
+    full = [case for case in cases if 0 not in case.shapes["y"]]
+    even = [case for case in full if case.shapes[main][-1] % 64 == 0]
+    assert {case.dtype for case in even} == {"f32", "f16", "bf16"}
+    rows = [(math.prod(shape[:-1]), shape[-1]) for shape in shapes]
+    assert any(16 < count < 41 and 1000 <= length <= 4100 for count, length in rows)
+    assert any(count > 13 and length > 4096 for count, length in rows)
+    if task.name not in NO_SPECIALS:
+        special = {(case.dtype, case.layout) for case in cases if case.values == "special"}
+        assert {dtype for dtype, _ in special} == {"f32", "f16", "bf16"}
+        assert ("f32", "strided") in special
+        assert any(len(shape) == 1 and shape[0] > 100 for shape in shapes), "a vector"
+        assert any(len(shape) == 4 for shape in shapes)
 
 
 @pytest.mark.parametrize("name", ["rmsnorm", "layernorm"])

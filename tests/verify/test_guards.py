@@ -30,6 +30,15 @@ HEAD = '#include <kernelcoder.h>\nextern "C" void kernel(const DLTensor *x, DLTe
         ("__attribute__((constructor)) void early() {}\n" + HEAD + "}", 1, "before or after"),
         ("__attribute__((used, __constructor__(101))) void f() {}\n" + HEAD + "}", 1, "before"),
         ("[[gnu::constructor]] void early() {}\n" + HEAD + "}", 1, "before or after"),
+        (
+            "/* __attribute__(( */ __attribute__((a)) int k __attribute__((\n constructor));\n"
+            + HEAD,
+            1,
+            "before or after",
+        ),
+        (HEAD + "\n// \ud800\n}", 4, "U+D800"),
+        ('const char *s = "no end; \n' + HEAD + 'asm volatile("");\n}', 4, "assembly"),
+        (HEAD + 'int FOOR; FOOR"x("; asm("nop");\n}', 3, "assembly"),
         (HEAD + "\0}", 3, "null byte"),
         (HEAD + "//" + "x" * guards.MAX_BYTES + "\n}", 0, "KiB"),
     ],
@@ -58,6 +67,9 @@ def test_refused_with_line_and_reason(source: str, line: int, word: str) -> None
         "struct Constructor { Constructor() {} };  // constructor\n" + HEAD + "}",
         "struct __attribute__((packed)) P { int constructor; };\n" + HEAD + "}",
         HEAD + "  int plasm = 1'000'000; int miasma = 0, my_syscall = '\\''; (void)plasm;\n}",
+        HEAD + "  const char16_t quote = u'\"', last = L'\\''; int x = 1; /* asm */\n}",
+        HEAD + '  const char *open = "asm( does not end\n}',
+        HEAD + '  const char *open = R"x(asm( does not end\n}',
         HEAD + "  // it's an apostrophe, and the author's asm remark\n}",
     ],
 )
