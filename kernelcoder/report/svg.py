@@ -178,7 +178,7 @@ def _end_labels(
     )
     spots: list[float] = []
     for y, _, _ in ends:
-        spots.append(max(y, spots[-1] + 14) if spots else y)
+        spots.append(max(y, spots[-1] + 14) if spots else max(y, 10.0))
     if spots and spots[-1] > floor:
         spots = [y - (spots[-1] - floor) for y in spots]
     out = []
@@ -195,7 +195,7 @@ def _legend(series: Sequence[Series], x: float) -> list[str]:
     for row, s in enumerate(series):
         y = TOP + 8 + 18 * row
         out.append(f'<path class="line s{_color(s)}" d="M{x} {y - 4}h24"{_dash(s)}/>')
-        out.append(_name(s, x + 29, y, 16))
+        out.append(_name(s, x + 29, y, 12))
     return out
 
 
