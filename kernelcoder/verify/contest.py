@@ -2,8 +2,9 @@
 """Who runs in a timing round, and the rounds themselves.
 
 A candidate and the reference solution run in the sandboxed child of a slot of their own; eager and
-compiled PyTorch run in the baseline process. All map the same pages. The judge starts and stops the
-clocks: the CPU time the kernel of the system accounts to a process, read from outside it.
+compiled PyTorch run in the baseline process. All map the same pages. Of native kernels the judge
+reads the clock from outside, the CPU time the kernel of the system accounts to a process; the
+baseline process is ours and reads its own.
 """
 
 from __future__ import annotations

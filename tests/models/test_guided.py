@@ -115,7 +115,8 @@ def test_examples_are_no_core_tasks() -> None:
 
 def test_examples_render() -> None:
     for _, inputs, solution in guided.EXAMPLES:
-        recipes.render({"family": "pointwise", "inputs": list(inputs), "expr": solution}, {})
+        recipe = {"family": "pointwise", "inputs": list(inputs), "expr": solution}
+        assert "void kernel(" in recipes.render(recipe, {})
 
 
 def ask(request: Request) -> tuple[dict[str, Any], str]:

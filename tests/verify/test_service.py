@@ -323,10 +323,14 @@ def test_a_finalist_is_judged_on_fresh_cases_before_it_is_timed(tmp_path: Path, 
     assert finalist.reason.startswith("incorrect on fresh hidden cases")
 
 
-def test_close_is_idempotent(tmp_path: Path) -> None:
+def test_a_closed_verifier_can_be_closed_and_used_again(tmp_path: Path, task: Task) -> None:
     made = CpuVerifier(OPTIONS, tmp_path, 1)
     made.close()
     made.close()
+    try:
+        assert judge(made, task, relu()).verified
+    finally:
+        made.close()
 
 
 @pytest.mark.parametrize(
