@@ -3,10 +3,10 @@
 
 A *round* runs every contestant once over the same pages, in random order, each on new inputs; its
 time is its process's CPU time as the kernel of the system accounts it, for native kernels read by
-the judge while the process stands still before and after. The *search* timing is one process and one baseline. The *final*
-timing repeats blocks of rounds in fresh slots and fresh processes: the block is the unit of its
-interval, because where a process happens to lie in memory biases it by 1-2 % however often one
-repeats.
+the judge while the process stands still before and after. The *search* timing is one process and
+one baseline. The *final* timing repeats blocks of rounds in fresh slots and fresh processes: the
+block is the unit of its interval, because where a process happens to lie in memory biases it by 1-2
+% however often one repeats.
 """
 
 from __future__ import annotations
