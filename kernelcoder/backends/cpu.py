@@ -105,6 +105,6 @@ def open_verifier(options: VerifyOptions, cache: Path, workers: int) -> Verifier
     available = probe()
     if available.mode is None:
         raise CannotRun(available.reason, where="backend cpu")
-    from kernelcoder.verify.service import CpuVerifier
+    from kernelcoder.verify.service import KernelVerifier
 
-    return CpuVerifier(options, cache, workers)
+    return KernelVerifier(options, cache, workers)

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from kernelcoder.verify import VerifyOptions
 from kernelcoder.verify.baselines import BaselineFailed, Baselines
-from kernelcoder.verify.compile import Built, Compiler
+from kernelcoder.verify.builder import Builder
+from kernelcoder.verify.compile import Built
 from kernelcoder.verify.precompile import Precompiler
 from kernelcoder.verify.refresh import Bench
 from kernelcoder.verify.slots import Child, Died, Limits, Slot, TimedOut, Window
@@ -31,9 +32,6 @@ _LATE_NS, _LATE_SHARE = 150_000, 0.05
 _NULL_WINDOWS = 25
 _TRIALS = 3
 _SLOW_NS = 20_000_000
-_NULL_SOURCE = """#include <dlpack/dlpack.h>
-extern "C" void kernel(const DLTensor *, const DLTensor *, const DLTensor *, const DLTensor *) {}
-"""
 
 
 class Unfair(Exception):
@@ -139,8 +137,8 @@ class Arena:
 class Contest:
     """Keeps the baseline process, the slots and the compiled reference solutions."""
 
-    def __init__(self, options: VerifyOptions, cache: Path, compiler: Compiler) -> None:
-        self._options, self._compiler = options, compiler
+    def __init__(self, options: VerifyOptions, cache: Path, builder: Builder) -> None:
+        self._options, self._builder = options, builder
         self._process = Baselines(cache, options.threads)
         self._precompiler = Precompiler(cache, options.threads)
         self._slots: dict[str, Slot] = {}
@@ -169,7 +167,7 @@ class Contest:
         if fresh and name in self._slots:
             self._slots.pop(name).close()
         if name not in self._slots:
-            self._slots[name] = Slot(threads=self._options.threads)
+            self._slots[name] = self._builder.slot()
         return self._slots[name]
 
     @contextlib.contextmanager
@@ -217,11 +215,11 @@ class Contest:
 
     def _enter_reference(self, children: dict[str, Child], bench: Bench, fresh: bool) -> None:
         """Start the task's own kernel; without one, or if it fails, there is no such baseline."""
-        solution = bench.task.solutions.get("cpu", "")
+        solution = bench.task.solutions.get(self._builder.backend, "")
         if not solution:
             return
         try:
-            self._enter(children, "reference", self._compiler.build(solution), bench, fresh)
+            self._enter(children, "reference", self._builder.build(solution), bench, fresh)
         except (Died, TimedOut, Unfair) as failure:
             children.pop("reference", None)
             self._lost(bench, "reference", BaselineFailed(str(failure)))
@@ -230,7 +228,7 @@ class Contest:
         """CPU nanoseconds that a window over this bench costs a kernel that does nothing: measured
         in a child of our own, because a candidate could make its own empty windows look dear."""
         if count not in self._least:
-            built = self._compiler.build(_NULL_SOURCE)
+            built = self._builder.build(self._builder.null)
             children: dict[str, Child] = {}
             try:
                 child = self._enter(children, "null", built, bench, fresh=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verifier for C++ candidates: guard, compile, smoke, holdouts, timing, one verdict.
+"""The verifier of every native backend: guard, build, smoke, holdouts, timing, one verdict.
 
 Whatever the candidate does ends in a verdict about the candidate. Whatever we or the machine do
 wrong ends in ``infra_error``, after one more try: never a failed kernel, never a pass.
@@ -21,8 +21,9 @@ import torch
 from kernelcoder.errors import Error
 from kernelcoder.records import Candidate, Stage, Status, Timing, Verdict
 from kernelcoder.task import Task
-from kernelcoder.verify import Finalist, VerifyOptions, deaths, guards, isolation
-from kernelcoder.verify.compile import FLAGS, Built, Compiler, trim
+from kernelcoder.verify import Finalist, VerifyOptions, deaths, isolation
+from kernelcoder.verify.builder import Builder, NativeBuilder
+from kernelcoder.verify.compile import Built, trim
 from kernelcoder.verify.judging import Exam, Findings, Judge
 from kernelcoder.verify.oracle import Oracle, Sheet
 from kernelcoder.verify.quiet import Quiet
@@ -93,12 +94,15 @@ class Work:
         )
 
 
-class CpuVerifier:
-    """Implements ``kernelcoder.verify.Verifier`` for the cpu backend with a pool of slots."""
+class KernelVerifier:
+    """Implements ``kernelcoder.verify.Verifier`` with a pool of slots; ``builder`` says for which
+    language, by default C++."""
 
-    def __init__(self, options: VerifyOptions, cache: Path, workers: int) -> None:
+    def __init__(
+        self, options: VerifyOptions, cache: Path, workers: int, builder: Builder | None = None
+    ) -> None:
         self._options = options
-        self._compiler = Compiler(cache, options.compile_timeout_seconds)
+        self._builder = builder or NativeBuilder(options, cache)
         self._oracle = Oracle()
         self._quiet = Quiet()
         self._cache = cache
@@ -111,15 +115,14 @@ class CpuVerifier:
         self._files_closed = any(layer.holds for layer in report.layers if layer.rung == 2)
         self.versions = {
             "verifier": VERIFY_VERSION,
-            "compiler": self._compiler.version,
-            "flags": " ".join(FLAGS),
+            **self._builder.versions,
             "torch": torch.__version__,
             "isolation": report.level,
         }
         if options.timing:
             from kernelcoder.verify.timing import Timer  # starts baseline processes when used
 
-            self._timer = Timer(options, cache, self._compiler, workers + 1)
+            self._timer = Timer(options, cache, self._builder, workers + 1)
 
     def verify(self, task: Task, candidate: Candidate, key: str, timing: bool = True) -> Verdict:
         """Judge one candidate; see the protocol. Blocks while all slots are busy."""
@@ -152,8 +155,8 @@ class CpuVerifier:
     def _verify(
         self, desk: Desk, work: Work, task: Task, candidate: Candidate, key: str, timing: bool
     ) -> Verdict:
-        if refusal := guards.check(candidate.source):
-            return work.verdict("refused", str(refusal), self.versions)
+        if refusal := self._builder.refuse(candidate.source):
+            return work.verdict("refused", refusal, self.versions)
         with self._quiet.busy():
             built = self._build(work, candidate.source)
             if not built.ok or built.path is None:
@@ -169,7 +172,7 @@ class CpuVerifier:
         return self._time(work, task, built, key, reason)
 
     def _build(self, work: Work, source: str) -> Built:
-        built = self._compiler.build(source)
+        built = self._builder.build(source)
         work.seconds["compile"] = built.seconds
         work.seconds["compile_cpu"] = built.cpu_seconds
         log = built.log
@@ -209,7 +212,7 @@ class CpuVerifier:
         )
         start = time.monotonic()
         if desk.slot is None:
-            desk.slot = Slot(threads=options.threads)
+            desk.slot = self._builder.slot()
         assert built.path is not None
         child = desk.slot.start(built.path, exam.regions, limits)
         try:
@@ -288,7 +291,7 @@ class CpuVerifier:
         for candidate in candidates:
             verdict = self.verify(task, candidate, key, timing=False)
             if verdict.verified:
-                ready.append((candidate.sha, self._compiler.build(candidate.source)))
+                ready.append((candidate.sha, self._builder.build(candidate.source)))
             else:
                 why = f"{verdict.status} on fresh hidden cases: {verdict.reason}"
                 found[candidate.sha] = Finalist(candidate.sha, None, None, why)

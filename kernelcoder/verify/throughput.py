@@ -20,10 +20,11 @@ from pathlib import Path
 from kernelcoder.records import Candidate
 from kernelcoder.task import Case, Task
 from kernelcoder.verify import VerifyOptions
-from kernelcoder.verify.compile import FLAGS, Compiler
+from kernelcoder.verify.builder import NativeBuilder
+from kernelcoder.verify.compile import FLAGS
 from kernelcoder.verify.contest import Contest, Contestant
 from kernelcoder.verify.refresh import Bench
-from kernelcoder.verify.service import CpuVerifier
+from kernelcoder.verify.service import KernelVerifier
 
 # Header-light on purpose: the floor of what compiling a kernel costs. f32, contiguous.
 _RELU = """#include <dlpack/dlpack.h>
@@ -98,7 +99,7 @@ def five_holdouts(task: Task) -> Task:
     )
 
 
-def rate(name: str, verifier: CpuVerifier, task: Task, sources: list[str], key: str) -> Rate:
+def rate(name: str, verifier: KernelVerifier, task: Task, sources: list[str], key: str) -> Rate:
     """Verify each source once, without timing, and account for it."""
     verifier.verify(task, Candidate(sources[0] + "// warm-up\n", "cpp", "cpu"), key, timing=False)
     cpu, wall, compiling, verified = tree_cpu(), time.perf_counter(), 0.0, 0
@@ -129,7 +130,7 @@ def bare_compiler(sources: list[str], folder: Path) -> Rate:
 def rates(task: Task, options: VerifyOptions, cache: Path, n: int) -> list[Rate]:
     """Floor (header-free, five holdouts) and real (helper header, all hidden cases), each compiled
     afresh and again from the compile cache. ``cache`` must start empty for the first to mean it."""
-    verifier = CpuVerifier(dataclasses.replace(options, timing=False), cache, 1)
+    verifier = KernelVerifier(dataclasses.replace(options, timing=False), cache, 1)
     small = five_holdouts(task)
     floor = [_RELU % i for i in range(n)]
     full = [f"{task.solutions['cpu']}\n// variant {i}\n" for i in range(n)]
@@ -150,9 +151,9 @@ def repeatability(
 ) -> Repeatability:
     """Time the task's own solution against itself, in fresh slots, ``trials`` times."""
     rng = random.Random(case.name)
-    compiler = Compiler(cache, options.compile_timeout_seconds)
-    built = compiler.build(task.solutions["cpu"])
-    contest, bench = Contest(options, cache, compiler), Bench(task, case, calls, rng)
+    builder = NativeBuilder(options, cache)
+    built = builder.build(task.solutions["cpu"])
+    contest, bench = Contest(options, cache, builder), Bench(task, case, calls, rng)
     errors, start = [], time.perf_counter()
     try:
         for _ in range(trials):

@@ -24,6 +24,7 @@ from kernelcoder.history import random_key, rng_of
 from kernelcoder.records import CaseTiming, Ratio, Timing
 from kernelcoder.task import Case, Task
 from kernelcoder.verify import Finalist, VerifyOptions, oracle
+from kernelcoder.verify.builder import Builder
 from kernelcoder.verify.compile import Built, Compiler
 from kernelcoder.verify.contest import Arena, Contest, Contestant, Unfair
 from kernelcoder.verify.intervals import blocks_ratio, median_interval, pairs_ratio
@@ -65,15 +66,16 @@ class Timer:
     """Times kernels one at a time (the lease), keeping benches of the last few tasks."""
 
     def __init__(
-        self, options: VerifyOptions, cache: Path, compiler: Compiler, tasks: int = 2
+        self, options: VerifyOptions, cache: Path, builder: Builder, tasks: int = 2
     ) -> None:
         """``tasks`` is how many tasks are searched at a time: so many benches are worth keeping."""
         oracle.quiet_torch()
         self._kept = max(2, min(tasks, _MOST_KEPT))
         self._options = options
         self._lease = threading.Lock()
-        self._contest = Contest(options, cache, compiler)
+        self._contest = Contest(options, cache, builder)
         self._benches: dict[str, list[Bench]] = {}
+        compiler = Compiler(cache, options.compile_timeout_seconds)
         self._roofs = Roofs(cache / "roofs.json", machine_key(compiler), Probe(compiler).measure)
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from benchmarks import core
 from kernelcoder.records import Candidate, Verdict
 from kernelcoder.verify import VerifyOptions
 from kernelcoder.verify.feedback import feedback
-from kernelcoder.verify.service import CpuVerifier
+from kernelcoder.verify.service import KernelVerifier
 
 KEY, MORE_KEYS = "5eed", ("0", "beef")
 FEW = 3
@@ -29,13 +29,13 @@ OPTIONS = VerifyOptions(
 
 
 @pytest.fixture(scope="module")
-def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CpuVerifier]:
-    made = CpuVerifier(OPTIONS, tmp_path_factory.mktemp("cache"), 1)
+def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelVerifier]:
+    made = KernelVerifier(OPTIONS, tmp_path_factory.mktemp("cache"), 1)
     yield made
     made.close()
 
 
-def judge(verifier: CpuVerifier, name: str, source: str, key: str = KEY) -> Verdict:
+def judge(verifier: KernelVerifier, name: str, source: str, key: str = KEY) -> Verdict:
     return verifier.verify(core.load(name), Candidate(source, "cpp", "cpu"), key)
 
 
@@ -50,13 +50,13 @@ def _wrong(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", core.names())
-def test_solution_is_verified(verifier: CpuVerifier, name: str) -> None:
+def test_solution_is_verified(verifier: KernelVerifier, name: str) -> None:
     verdict = judge(verifier, name, core.load(name).solutions["cpu"])
     bad = [f"{case.name}: {case.cause}" for case in verdict.cases if not case.ok]
     assert verdict.verified, (verdict.reason, bad)
 
 
-def rejected(verifier: CpuVerifier, name: str, kernel: str, key: str) -> None:
+def rejected(verifier: KernelVerifier, name: str, kernel: str, key: str) -> None:
     verdict = judge(verifier, name, _wrong(name)[kernel], key)
     assert verdict.status in ("incorrect", "crashed"), (verdict.status, verdict.reason, verdict.log)
     failed = [case for case in verdict.cases if not case.ok]
@@ -66,20 +66,20 @@ def rejected(verifier: CpuVerifier, name: str, kernel: str, key: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "kernel"), wrong(few=True))
-def test_wrong_kernel_is_rejected(verifier: CpuVerifier, name: str, kernel: str) -> None:
+def test_wrong_kernel_is_rejected(verifier: KernelVerifier, name: str, kernel: str) -> None:
     rejected(verifier, name, kernel, KEY)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "kernel"), wrong(few=False))
-def test_further_wrong_kernel_is_rejected(verifier: CpuVerifier, name: str, kernel: str) -> None:
+def test_further_wrong_kernel_is_rejected(verifier: KernelVerifier, name: str, kernel: str) -> None:
     rejected(verifier, name, kernel, KEY)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", MORE_KEYS)
 @pytest.mark.parametrize("name", core.names())
-def test_whatever_the_key(verifier: CpuVerifier, name: str, key: str) -> None:
+def test_whatever_the_key(verifier: KernelVerifier, name: str, key: str) -> None:
     """Detection rests on the families of cases, not on a lucky draw."""
     assert judge(verifier, name, core.load(name).solutions["cpu"], key).verified
     for kernel in _wrong(name):

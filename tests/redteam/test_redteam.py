@@ -17,7 +17,7 @@ from benchmarks import core
 from kernelcoder.records import Candidate, Verdict
 from kernelcoder.task import Case, Task
 from kernelcoder.verify import VerifyOptions
-from kernelcoder.verify.service import CpuVerifier
+from kernelcoder.verify.service import KernelVerifier
 
 OPTIONS = VerifyOptions(
     timing=True,
@@ -48,13 +48,13 @@ class Court:
 
     def __init__(self, cache: Path) -> None:
         self._cache = cache
-        self._verifiers: dict[int, CpuVerifier] = {}
+        self._verifiers: dict[int, KernelVerifier] = {}
 
     def judge(self, source: str, task: str, timed: bool, threads: int = 1) -> Verdict:
         """The verdict on one source."""
         if threads not in self._verifiers:
             options = dataclasses.replace(OPTIONS, threads=threads)
-            self._verifiers[threads] = CpuVerifier(options, self._cache, 1)
+            self._verifiers[threads] = KernelVerifier(options, self._cache, 1)
         chosen = timed_task(task) if timed else core.load(task)
         candidate = Candidate(source, "cpp", "cpu")
         return self._verifiers[threads].verify(chosen, candidate, KEY, timing=timed)

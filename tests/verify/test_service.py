@@ -17,7 +17,7 @@ from kernelcoder.records import Candidate, Verdict
 from kernelcoder.task import Task
 from kernelcoder.verify import VerifyOptions, deaths
 from kernelcoder.verify.feedback import LIMIT, feedback
-from kernelcoder.verify.service import CpuVerifier
+from kernelcoder.verify.service import KernelVerifier
 from kernelcoder.verify.slots import Exit
 
 OPTIONS = VerifyOptions(
@@ -62,8 +62,8 @@ def relu(before: str = "", first: str = "", value: str = RELU, last: str = "") -
 
 
 @pytest.fixture(scope="module")
-def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CpuVerifier]:
-    made = CpuVerifier(OPTIONS, tmp_path_factory.mktemp("cache"), 2)
+def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelVerifier]:
+    made = KernelVerifier(OPTIONS, tmp_path_factory.mktemp("cache"), 2)
     yield made
     made.close()
 
@@ -73,11 +73,11 @@ def task() -> Task:
     return core.load("relu")
 
 
-def judge(verifier: CpuVerifier, task: Task, source: str, key: str = "00ff") -> Verdict:
+def judge(verifier: KernelVerifier, task: Task, source: str, key: str = "00ff") -> Verdict:
     return verifier.verify(task, Candidate(source, "cpp", "cpu"), key)
 
 
-def test_right_kernel_is_verified(verifier: CpuVerifier, task: Task) -> None:
+def test_right_kernel_is_verified(verifier: KernelVerifier, task: Task) -> None:
     verdict = judge(verifier, task, relu())
     assert (verdict.status, verdict.stage) == ("verified", "verified"), verdict.reason
     hidden = [case for case in verdict.cases if case.hidden]
@@ -154,7 +154,7 @@ FAILURES: dict[str, tuple[str, str, str]] = {
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_failure_is_named_and_the_next_candidate_unaffected(
-    verifier: CpuVerifier, task: Task, name: str
+    verifier: KernelVerifier, task: Task, name: str
 ) -> None:
     source, status, part = FAILURES[name]
     verdict = judge(verifier, task, source)
@@ -165,7 +165,7 @@ def test_failure_is_named_and_the_next_candidate_unaffected(
     assert judge(verifier, task, relu()).verified
 
 
-def test_forks_and_threads_stay_inside(verifier: CpuVerifier, task: Task) -> None:
+def test_forks_and_threads_stay_inside(verifier: KernelVerifier, task: Task) -> None:
     source = relu(
         'extern "C" int fork(void);', "for (int i = 0; i < 1000; ++i) if (fork() == 0) for (;;) {}"
     )
@@ -178,20 +178,20 @@ def test_forks_and_threads_stay_inside(verifier: CpuVerifier, task: Task) -> Non
 CONTIGUOUS_ONLY = relu(value="in[r * n + i] < 0 ? 0.0f : float(in[r * n + i])")
 
 
-def test_contiguous_copies_on_request(verifier: CpuVerifier, task: Task) -> None:
+def test_contiguous_copies_on_request(verifier: KernelVerifier, task: Task) -> None:
     assert judge(verifier, task, CONTIGUOUS_ONLY).status == "incorrect"
     asking = CONTIGUOUS_ONLY.replace(HEAD, HEAD + "KC_REQUIRE_CONTIGUOUS\n")
     verdict = judge(verifier, task, asking)
     assert verdict.verified, verdict.reason
 
 
-def test_threads_may_be_used(verifier: CpuVerifier, task: Task) -> None:
+def test_threads_may_be_used(verifier: KernelVerifier, task: Task) -> None:
     parallel = relu().replace("for (int64_t r", "#pragma omp parallel for\n    for (int64_t r")
     assert judge(verifier, task, parallel).verified
 
 
 @pytest.mark.parametrize("descriptor", range(3, 8))
-def test_a_forged_token_is_no_pass(verifier: CpuVerifier, task: Task, descriptor: int) -> None:
+def test_a_forged_token_is_no_pass(verifier: KernelVerifier, task: Task, descriptor: int) -> None:
     forging = relu(
         'extern "C" long write(int, const void *, unsigned long);',
         f"long forged[2] = {{1, 3}}; if (write({descriptor}, forged, 16) == 16) return;",
@@ -203,7 +203,7 @@ def test_a_forged_token_is_no_pass(verifier: CpuVerifier, task: Task, descriptor
 
 
 def test_results_that_vary_within_the_tolerance_are_remarked_upon(
-    verifier: CpuVerifier,
+    verifier: KernelVerifier,
 ) -> None:
     source = relu(
         "static unsigned state = 1;",
@@ -214,13 +214,13 @@ def test_results_that_vary_within_the_tolerance_are_remarked_upon(
     assert any("identical runs" in line for line in verdict.evidence)
 
 
-def test_small_overrun_of_the_output_is_found(verifier: CpuVerifier, task: Task) -> None:
+def test_small_overrun_of_the_output_is_found(verifier: KernelVerifier, task: Task) -> None:
     verdict = judge(verifier, task, relu(last="if (n) out[rows * n] = T(1.0f);"))
     assert verdict.status in ("incorrect", "crashed")
     assert "outside its output" in verdict.reason or "past the end of y" in verdict.reason
 
 
-def test_read_past_the_end_of_an_input_is_found(verifier: CpuVerifier, task: Task) -> None:
+def test_read_past_the_end_of_an_input_is_found(verifier: KernelVerifier, task: Task) -> None:
     last = (
         "if (n) { volatile T v = in[kc::row_offset(x, rows - 1) + (n - 1) * step + 1]; (void)v; }"
     )
@@ -229,7 +229,7 @@ def test_read_past_the_end_of_an_input_is_found(verifier: CpuVerifier, task: Tas
     assert "reads past the end of x" in verdict.reason
 
 
-def test_smoke_failure_stops_before_the_holdouts(verifier: CpuVerifier, task: Task) -> None:
+def test_smoke_failure_stops_before_the_holdouts(verifier: KernelVerifier, task: Task) -> None:
     verdict = judge(verifier, task, relu(value="v"))
     assert verdict.stage == "compiled"
     assert verdict.cases
@@ -240,7 +240,7 @@ def test_smoke_failure_stops_before_the_holdouts(verifier: CpuVerifier, task: Ta
 HIDDEN_ONLY = relu(value=f"kc::numel(x) > 3000 ? v : ({RELU})")
 
 
-def test_hidden_failures_tell_no_values(verifier: CpuVerifier, task: Task) -> None:
+def test_hidden_failures_tell_no_values(verifier: KernelVerifier, task: Task) -> None:
     verdict = judge(verifier, task, HIDDEN_ONLY)
     assert (verdict.status, verdict.stage) == ("incorrect", "smoke_passed")
     wrong = [case for case in verdict.cases if not case.ok]
@@ -253,7 +253,7 @@ def test_hidden_failures_tell_no_values(verifier: CpuVerifier, task: Task) -> No
     assert "00ff" not in text
 
 
-def test_what_a_kernel_prints_never_reaches_the_feedback(verifier: CpuVerifier, task: Task) -> None:
+def test_prints_never_reach_the_feedback(verifier: KernelVerifier, task: Task) -> None:
     printing = 'fprintf(stderr, "leak %g hint: read 31337 bytes inside input 9\\n", double(in[0]));'
     source = relu("#include <cstdio>\n#include <cstdlib>", last=f"if (n) {{ {printing} abort(); }}")
     verdict = judge(verifier, task, source)
@@ -264,7 +264,7 @@ def test_what_a_kernel_prints_never_reaches_the_feedback(verifier: CpuVerifier, 
     assert "31337" not in shown
 
 
-def test_the_key_decides_the_hidden_cases(verifier: CpuVerifier, task: Task) -> None:
+def test_the_key_decides_the_hidden_cases(verifier: KernelVerifier, task: Task) -> None:
     def shapes(key: str) -> list[tuple[int, ...]]:
         return [case.shape for case in judge(verifier, task, relu(), key).cases if case.hidden]
 
@@ -272,7 +272,7 @@ def test_the_key_decides_the_hidden_cases(verifier: CpuVerifier, task: Task) -> 
     assert shapes("aa") != shapes("bb")
 
 
-def test_thread_safe(verifier: CpuVerifier, task: Task) -> None:
+def test_thread_safe(verifier: KernelVerifier, task: Task) -> None:
     sources = [relu(), relu(value="v"), relu(first="*(volatile int *)8 = 1;"), relu()] * 3
     found: dict[int, str] = {}
 
@@ -292,7 +292,7 @@ def test_thread_safe(verifier: CpuVerifier, task: Task) -> None:
     ] * 3
 
 
-def test_our_own_fault_is_no_failed_kernel(verifier: CpuVerifier, task: Task) -> None:
+def test_our_own_fault_is_no_failed_kernel(verifier: KernelVerifier, task: Task) -> None:
     import dataclasses
 
     def broken(*_: object) -> object:
@@ -306,14 +306,14 @@ def test_our_own_fault_is_no_failed_kernel(verifier: CpuVerifier, task: Task) ->
     assert judge(verifier, task, relu()).verified
 
 
-def test_retime_without_timing_says_so(verifier: CpuVerifier, task: Task) -> None:
+def test_retime_without_timing_says_so(verifier: KernelVerifier, task: Task) -> None:
     (finalist,) = verifier.retime(task, [Candidate(relu(), "cpp", "cpu")], "aa")
     assert finalist.report is None
     assert "off" in finalist.reason
 
 
 def test_a_finalist_is_judged_on_fresh_cases_before_it_is_timed(tmp_path: Path, task: Task) -> None:
-    verifier = CpuVerifier(dataclasses.replace(OPTIONS, timing=True), tmp_path, 1)
+    verifier = KernelVerifier(dataclasses.replace(OPTIONS, timing=True), tmp_path, 1)
     try:
         wrong = Candidate(relu(value="v < 0 ? 0.0f : (v > 3.0f ? 3.0f : v)"), "cpp", "cpu")
         (finalist,) = verifier.retime(task, [wrong], "fresh")
@@ -324,7 +324,7 @@ def test_a_finalist_is_judged_on_fresh_cases_before_it_is_timed(tmp_path: Path, 
 
 
 def test_a_closed_verifier_can_be_closed_and_used_again(tmp_path: Path, task: Task) -> None:
-    made = CpuVerifier(OPTIONS, tmp_path, 1)
+    made = KernelVerifier(OPTIONS, tmp_path, 1)
     made.close()
     made.close()
     try:
@@ -362,7 +362,7 @@ def test_a_harness_that_failed_is_not_the_candidates_fault(task: Task) -> None:
     assert own.status == "runtime_error", "the same code from a constructor is the candidate's"
 
 
-def test_a_kernel_wrong_only_at_odd_addresses_is_told_so(verifier: CpuVerifier, task: Task) -> None:
+def test_wrong_only_at_odd_addresses_is_told(verifier: KernelVerifier, task: Task) -> None:
     odd = "reinterpret_cast<uintptr_t>(in) % 64 && kc::contiguous(x) && kc::numel(x) > 1000"
     value = f"{odd} ? v : ({RELU})"
     verdict = judge(verifier, task, relu(value=value))
@@ -370,16 +370,14 @@ def test_a_kernel_wrong_only_at_odd_addresses_is_told_so(verifier: CpuVerifier, 
     assert any("right at another alignment" in case.cause for case in verdict.cases)
 
 
-def test_a_wrong_kernel_that_dies_when_repeated_stays_wrong(
-    verifier: CpuVerifier, task: Task
-) -> None:
+def test_wrong_stays_wrong_if_it_dies_repeated(verifier: KernelVerifier, task: Task) -> None:
     first = "if (++calls > 3) *(volatile int *)8 = 1;"
     verdict = judge(verifier, task, relu("static int calls = 0;", first, value="v"))
     assert verdict.status == "incorrect"
     assert "where the input is negative" in verdict.reason
 
 
-def test_a_rare_mistake_that_shows_only_when_repeated(verifier: CpuVerifier) -> None:
+def test_a_rare_mistake_that_shows_only_when_repeated(verifier: KernelVerifier) -> None:
     # calls: visible, hidden, hidden elsewhere, then the repeats; the last bit of some earlier
     # result varies, which makes the judge look again
     exp = core.load("exp")
@@ -394,7 +392,7 @@ def test_a_rare_mistake_that_shows_only_when_repeated(verifier: CpuVerifier) -> 
 
 
 def test_changed_inputs_are_never_a_pass(
-    verifier: CpuVerifier, task: Task, monkeypatch: pytest.MonkeyPatch
+    verifier: KernelVerifier, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kernelcoder.verify.regions.Regions.inputs_intact", lambda *_: False)
     assert judge(verifier, task, relu()).status == "infra_error"

@@ -14,6 +14,7 @@ import torch
 from benchmarks.core import load
 from kernelcoder.task import Case, Task
 from kernelcoder.verify import VerifyOptions
+from kernelcoder.verify.builder import NativeBuilder
 from kernelcoder.verify.compile import Built, Compiler
 from kernelcoder.verify.roofline import Roof, Roofs
 from kernelcoder.verify.timing import Timer
@@ -48,8 +49,9 @@ def compiler(tmp_path_factory: pytest.TempPathFactory) -> Compiler:
 
 
 @pytest.fixture(scope="module")
-def timer(compiler: Compiler, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Timer]:
-    timer = Timer(OPTIONS, tmp_path_factory.mktemp("timer"), compiler)
+def timer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Timer]:
+    folder = tmp_path_factory.mktemp("timer")
+    timer = Timer(OPTIONS, folder, NativeBuilder(OPTIONS, folder))
     yield timer
     timer.close()
 
@@ -216,7 +218,8 @@ def test_a_baseline_that_fails_is_named_and_the_others_remain(
     )
     monkeypatch.setenv("KERNELCODER_OPS_PATH", str(ops))
     broken = small(load("broken_relu"))
-    timer = Timer(dataclasses.replace(OPTIONS, measure_compile=True), tmp_path / "cache", compiler)
+    options = dataclasses.replace(OPTIONS, measure_compile=True)
+    timer = Timer(options, tmp_path / "cache", NativeBuilder(options, tmp_path / "cache"))
     try:
         (finalist,) = timer.final(broken, [("one", built(compiler))], "broken")
     finally:
