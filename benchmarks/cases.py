@@ -29,9 +29,11 @@ class Row(NamedTuple):
 
 # Size classes. "grid": two or three odd dims; "big": more than 70 000 elements, in rows longer
 # than 4096; "tall": more than 4096 rows; "empty", "one": no element, one element; "thin": last
-# dim 1; "blocks": multiples of 64, where fast paths without a tail run; "middle": 17 to 40 rows of
-# 1000 to 4100; "deep": more than 13 rows longer than 4096; "vector": one dim, of many elements;
-# "rank4": four dims; "plain": ordinary numbers, used for what is visible.
+# dim 1; "short": many rows of 2 to 7; "blocks": multiples of 64, where fast paths without a tail
+# run; "power": rows as long as a power of two, by which a mean divides without rounding; "past":
+# one more than a power of two; "composite": a multiple of every odd block up to 9; "middle": 17 to
+# 40 rows of 1000 to 4100; "deep": more than 13 rows longer than 4096; "vector": one dim, of many
+# elements; "rank4": four dims; "plain": ordinary numbers, used for what is visible.
 HIDDEN: tuple[Row, ...] = (
     Row("grid", "f32", "contiguous", "normal"),
     Row("big", "f32", "contiguous", "large"),
@@ -62,6 +64,25 @@ HIDDEN: tuple[Row, ...] = (
     Row("vector", "f16", "offset", "negative"),
     Row("rank4", "f32", "transposed", "normal"),
     Row("rank4", "bf16", "contiguous", "mixed"),
+    Row("grid", "f32", "contiguous", "edges"),
+    Row("grid", "f16", "offset", "edges"),
+    Row("vector", "bf16", "contiguous", "edges"),
+    # Lengths crossed with layouts: mutants lived where they met only by luck.
+    Row("tall", "f16", "transposed", "normal"),
+    Row("short", "f32", "strided", "normal"),
+    Row("short", "bf16", "transposed", "normal"),
+    Row("thin", "f32", "strided", "normal"),
+    Row("one", "f16", "contiguous", "constant"),
+    Row("past", "f32", "strided", "normal"),
+    Row("past", "f16", "strided", "normal"),
+    Row("composite", "f32", "contiguous", "normal"),
+)
+# For tasks with one right answer on whole numbers.
+EXACT: tuple[Row, ...] = (
+    Row("power", "f32", "contiguous", "integers"),
+    Row("power", "f32", "strided", "integers"),
+    Row("power", "f16", "contiguous", "integers"),
+    Row("power", "bf16", "offset", "integers"),
 )
 VISIBLE: tuple[Row, ...] = (
     Row("plain", "f32", "contiguous", "normal"),
@@ -69,6 +90,7 @@ VISIBLE: tuple[Row, ...] = (
     Row("plain", "f16", "contiguous", "normal"),
 )
 
+COMPOSITE = 9 * 5 * 7  # blocks of 3, 5, 7, 9 or 15 all fit, and leave nothing for a tail
 PRIMES = tuple(n for n in range(17, 140) if all(n % d for d in range(2, 12)))
 
 
@@ -144,6 +166,14 @@ def tensor_shape(rng: random.Random, size: str) -> tuple[int, ...]:
         return (odd(rng, 4097, 4701), rng.choice((17, 19)))
     if size == "blocks":
         return (rng.choice((16, 64)), blocks(rng))
+    if size == "short":
+        return (odd(rng, 33, 99), rng.choice((2, 3, 5, 6, 7)))
+    if size == "past":
+        return (odd(rng, 5, 9), 2 ** rng.randint(9, 11) + 1)
+    if size == "composite":
+        return (3, COMPOSITE * odd(rng, 3, 11))
+    if size == "power":
+        return (odd(rng, 9, 21), 2 ** rng.randint(6, 11))
     if size == "middle":
         return middle(rng)
     if size == "deep":

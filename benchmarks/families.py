@@ -11,14 +11,19 @@ import inspect
 import math
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
-from benchmarks import cases, cpp
+import numpy as np
+import torch
+
+from benchmarks import cases, cpp, fuzz
 from benchmarks.generate import Domain, maker
 from kernelcoder.task import ITEMSIZE, Arg, Case, Task
 
 Tensor = Any
+Exact = Literal["never", "integers", "always"]
 ORDINARY = Domain()
 # Input shapes of the cold timing case: 64 MiB and more in all, twice a large last-level cache.
 COLD, COLD_READ_ONLY = (4096, 2048), (4096, 4096)
@@ -36,6 +41,7 @@ def pointwise(
     domain: Domain = ORDINARY,
     illegal: Collection[str] = (),
     changes: Mapping[str, tuple[tuple[str, str], ...]] | None = None,
+    exact: Exact = "never",
     **about: Any,
 ) -> Task:
     """A task whose output element depends on the input elements at its place alone.
@@ -52,7 +58,9 @@ def pointwise(
         return shapes_of(cases.tensor_shape(rng, size))
 
     def holdout(rng: random.Random) -> tuple[Case, ...]:
-        return cases.hidden(rng, cases.HIDDEN, shapes, lambda _: {}, illegal)
+        planned = cases.hidden(rng, _plan(exact), shapes, lambda _: {}, illegal)
+        samples = fuzz.draw(rng, fuzz.families(illegal, exact))
+        return planned + fuzz.hidden(samples, shapes_of, dict)
 
     tensors = ", ".join(f"const DLTensor *{item}" for item in inputs)
     vectors = ", ".join(f"V {item}" for item in inputs)
@@ -71,6 +79,7 @@ extern "C" void kernel({tensors}, DLTensor *y) {{
         solutions={"cpu": cpp.paste((*fragments, "pointwise"), kernel)},
         wrong={"cpu": cpp.wrong_pointwise(inputs, plain, mistakes, changes or {})},
         recipe={"family": "pointwise", "inputs": list(inputs), "expr": expr},
+        exact=exact,
         **about,
     )
 
@@ -85,6 +94,7 @@ def rowwise(
     scalars: Mapping[str, tuple[float, float]] | None = None,
     domain: Domain = ORDINARY,
     extra: Collection[cases.Row] = (),
+    exact: Exact = "never",
     **about: Any,
 ) -> Task:
     """A task over the last dim of ``x``: one row in, one row (or with ``keepdim`` one number) out.
@@ -106,12 +116,17 @@ def rowwise(
         return {item: low * (high / low) ** rng.random() for item, (low, high) in ranges.items()}
 
     def holdout(rng: random.Random) -> tuple[Case, ...]:
-        return cases.hidden(rng, (*cases.HIDDEN, *extra), shapes, drawn)
+        planned = cases.hidden(rng, (*_plan(exact), *extra), shapes, drawn)
+        samples = fuzz.draw(rng, fuzz.families((), exact))
+        return planned + fuzz.hidden(samples, shapes_of, lambda: drawn(rng))
 
     return _task(
         reference=reference,
         inputs=(Arg("x", ("...", "dim")), *(Arg(item, ("dim",)) for item in vectors)),
-        domains={"x": domain, **dict.fromkeys(vectors, Domain(family="normal"))},
+        domains={
+            "x": replace(domain, summed=-1),
+            **dict.fromkeys(vectors, Domain(family="normal")),
+        },
         shapes_of=shapes_of,
         holdout=holdout,
         outputs=(Arg("y", ("...", "1" if keepdim else "dim")),),
@@ -119,8 +134,22 @@ def rowwise(
         cold=COLD_READ_ONLY if keepdim else COLD,
         solutions={"cpu": solution},
         wrong={"cpu": dict(wrong)},
+        exact=exact,
         **about,
     )
+
+
+def _plan(exact: Exact) -> tuple[cases.Row, ...]:
+    return cases.HIDDEN if exact == "never" else (*cases.HIDDEN, *cases.EXACT)
+
+
+def running_sum(x: Tensor) -> Tensor:
+    """Sum over the last dim of a float32 tensor, one term after the other as a plain loop does it,
+    kept as size 1. (``cumsum`` of torch adds up in float64; numpy's keeps to the type.)"""
+    if not x.shape[-1]:
+        return x.sum(dim=-1, keepdim=True)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return torch.from_numpy(np.add.accumulate(x.numpy(), axis=-1)[..., -1:].copy())
 
 
 def _task(

@@ -13,6 +13,10 @@ mixed     magnitudes over many decades side by side, random sign
 subnormal ``0 < |x| <`` smallest normal number of the dtype
 shifted   a large common offset with a spread of one (mean much larger than deviation)
 special   normal with the argument's ``specials`` (NaN, inf, zeros, ...) at random places
+integers  whole numbers, one in eight negative: any sum of them, or of products of them, is exact
+          in float32 in any order, yet far beyond what a half or bfloat16 accumulator counts
+edges     zeros of both signs, the smallest and largest subnormal, the smallest normal number, one
+          and its neighbor, the argument's largest; random sign
 ========= ==================================================================================
 
 An argument with ``positive`` gets the absolute value of all of these (``negative`` is then not
@@ -41,6 +45,8 @@ FAMILIES = (
     "subnormal",
     "shifted",
     "special",
+    "integers",
+    "edges",
 )
 DTYPES: Mapping[str, torch.dtype] = {
     "f32": torch.float32,
@@ -54,6 +60,10 @@ _SUBNORMAL = {
     "bf16": (2.0**-133, 2**7 - 1),
 }
 _F16_CEILING = 6e4
+# Up to which absolute values sums of whole numbers stay exact in float32 (and below infinity in
+# f16), and up to which every whole number exists in the dtype.
+_WHOLE_SUM = {"f32": 2.0**24, "f16": _F16_CEILING, "bf16": 2.0**24}
+_WHOLE = {"f32": 2.0**24, "f16": 2.0**11, "bf16": 2.0**8}
 OFFSET = 3  # elements before an ``offset`` tensor: never a multiple of a vector
 SHIFT = 2000.0  # common offset of ``shifted``; its spread is one
 STEP = 2  # element stride of a ``strided`` tensor
@@ -65,7 +75,8 @@ class Domain:
 
     ``largest`` bounds the families ``large`` and ``mixed``; ``largest_f16`` replaces it for f16.
     ``specials`` are the values that ``special`` plants. ``family`` fixes the family whatever the
-    case says (weights and biases).
+    case says (weights and biases). ``summed`` is the dim over which a task adds terms up, and
+    ``share`` this argument's part of the digits of a term (the parts of all factors add up to one).
     """
 
     positive: bool = False
@@ -73,6 +84,8 @@ class Domain:
     largest_f16: float = _F16_CEILING
     specials: tuple[float, ...] = ()
     family: str = ""
+    summed: int | None = None
+    share: float = 1.0
 
 
 def generator(seed: int, name: str) -> torch.Generator:
@@ -97,6 +110,10 @@ def values(
             out = -(out.abs() + 0.1)
         elif family == "shifted":
             out = out + SHIFT
+    elif family == "integers":
+        out = _whole(shape, dtype, rng, domain)
+    elif family == "edges":
+        out = _edges(shape, dtype, rng, top)
     else:
         out = _scaled(family, shape, dtype, rng, top)
     if domain.positive:
@@ -128,6 +145,25 @@ def _scaled(
         low, high = (-4.0 if dtype == "f16" else -6.0), math.log10(min(top, 1e3))
     exponent = low + (high - low) * torch.rand(shape, generator=rng, dtype=torch.float64)
     return sign * torch.pow(torch.tensor(10.0, dtype=torch.float64), exponent)
+
+
+def _whole(
+    shape: tuple[int, ...], dtype: str, rng: torch.Generator, domain: Domain
+) -> torch.Tensor:
+    """Whole numbers from 1 to the largest that keeps all sums exact, in float64."""
+    terms = 1 if domain.summed is None or not shape else max(1, shape[domain.summed])
+    most = max(1.0, min(_WHOLE[dtype], (_WHOLE_SUM[dtype] / terms) ** domain.share))
+    size = torch.randint(1, int(most) + 1, shape, generator=rng).double()
+    return torch.where(torch.randint(0, 8, shape, generator=rng) == 0, -size, size)
+
+
+def _edges(shape: tuple[int, ...], dtype: str, rng: torch.Generator, top: float) -> torch.Tensor:
+    """Numbers beside which arithmetic changes, in float64."""
+    unit, count = _SUBNORMAL[dtype]
+    near = 1.0 + torch.finfo(DTYPES[dtype]).eps
+    sizes = (0.0, unit, unit * count, unit * (count + 1), 1.0, near, top)
+    table = torch.tensor([sign * size for size in sizes for sign in (1, -1)], dtype=torch.float64)
+    return table[torch.randint(0, len(table), shape, generator=rng)]
 
 
 def _plant(out: torch.Tensor, specials: tuple[float, ...], rng: torch.Generator) -> None:

@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+from benchmarks.python import with_python
 from kernelcoder.errors import Error
 from kernelcoder.task import Task
 
@@ -25,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 PATH_VARIABLE = "KERNELCODER_OPS_PATH"
 # What every task rests on, beside its own file: how its cases and values are made, and, with the
 # fragments in _cpp, what its `reference` baseline is.
-SHARED = ("generate.py", "cases.py", "families.py", "cpp.py")
+SHARED = ("generate.py", "cases.py", "families.py", "cpp.py", "python.py")
 
 
 def _files() -> dict[str, Path]:
@@ -76,7 +77,7 @@ def _load(name: str, path: str, sha: str) -> Task:
     task = getattr(_module(name, Path(path)), "TASK", None)
     if not isinstance(task, Task) or task.name != name:
         raise Error(f"the file must define TASK, a Task named {name!r}", where=path)
-    return dataclasses.replace(task, digest=sha)
+    return dataclasses.replace(with_python(task), digest=sha)
 
 
 def _module(name: str, path: Path) -> ModuleType:

@@ -18,8 +18,11 @@ TASK = pointwise(
     title="Abs",
     category="elementwise",
     description="Absolute value: y = |x|. NaN stays NaN.",
+    properties=("rows", "elements", "scale", "even"),
     reference=reference,
-    magnitude=torch.zeros_like,  # exact
+    exact="always",
+    subnormals="kept",
+    signed_zero="kept",
     solution="vabs(x)",
     plain="std::fabs(x)",
     mistakes={

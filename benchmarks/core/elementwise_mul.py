@@ -18,8 +18,12 @@ TASK = pointwise(
     title="Elementwise multiply",
     category="elementwise",
     description="Product of two tensors of one shape: y = a * b. Their strides may differ.",
+    properties=("rows", "elements", "scale", "odd"),
     reference=reference,
     inputs=("a", "b"),
+    exact="always",
+    subnormals="kept",
+    signed_zero="kept",
     solution="a * b",
     plain="a * b",
     mistakes={"rounds_through_bf16": "float(kc::bf16(a)) * float(kc::bf16(b))", "squares": "a * a"},
@@ -34,5 +38,9 @@ TASK = pointwise(
     },
     expr="a * b",
     flops=1,
-    domain=Domain(largest_f16=200.0, specials=(float("nan"), float("inf"), -float("inf"), 0.0)),
+    domain=Domain(
+        share=0.5,
+        largest_f16=200.0,
+        specials=(float("nan"), float("inf"), -float("inf"), 0.0, -0.0),
+    ),
 )

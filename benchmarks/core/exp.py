@@ -18,6 +18,7 @@ TASK = pointwise(
     title="Exp",
     category="elementwise",
     description="Exponential: y = exp(x). Overflow gives inf, underflow 0 or a subnormal.",
+    properties=("rows", "elements", "monotone"),
     reference=reference,
     fragments=["exp"],
     solution="vexp(x)",

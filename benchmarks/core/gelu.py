@@ -22,6 +22,7 @@ TASK = pointwise(
         "Gaussian error linear unit, exact form: y = 0.5 * x * (1 + erf(x / sqrt(2))). "
         "The tanh approximation is not accurate enough."
     ),
+    properties=("rows", "elements"),
     reference=reference,
     magnitude=torch.abs,  # 1 + erf cancels for negative x
     fragments=["erf"],

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from benchmarks.cases import Row
 from benchmarks.cpp import edits, paste
-from benchmarks.families import rowwise
+from benchmarks.families import rowwise, running_sum
 from benchmarks.generate import Domain
 
 
@@ -26,6 +26,13 @@ def magnitude(
     variance = (x - x.mean(dim=-1, keepdim=True)).square().mean(dim=-1, keepdim=True)
     size = (x.abs() + x.abs().mean(dim=-1, keepdim=True)) * torch.rsqrt(variance + eps)
     return size * weight.abs() + bias.abs()
+
+
+def plain(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: float) -> torch.Tensor:
+    """In two passes, each with a running sum."""
+    centered = x - running_sum(x) / x.shape[-1]
+    variance = running_sum(centered * centered) / x.shape[-1]
+    return centered / torch.sqrt(variance + eps) * weight + bias
 
 
 SOLUTION = paste(
@@ -104,8 +111,10 @@ TASK = rowwise(
         "population variance, eps inside the root, weight and bias as long as a row; accumulated "
         "in float32 or better. The mean may be far larger than the deviation."
     ),
+    properties=("rows", "elements", "shift"),
     reference=reference,
     magnitude=magnitude,
+    plain=plain,
     vectors=("weight", "bias"),
     scalars={"eps": (1e-5, 1e-1)},
     solution=SOLUTION,

@@ -21,6 +21,7 @@ TASK = pointwise(
         "Natural logarithm: y = log(x). log(0) is -inf, a negative number gives NaN, and "
         "subnormal x count in full."
     ),
+    properties=("rows", "elements", "monotone"),
     reference=reference,
     fragments=["log"],
     solution="vlog(x)",

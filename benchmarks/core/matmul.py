@@ -10,10 +10,10 @@ from functools import partial
 
 import torch
 
-from benchmarks import cases
+from benchmarks import cases, fuzz
 from benchmarks.cases import Row
 from benchmarks.cpp import edits, paste
-from benchmarks.families import traffic
+from benchmarks.families import running_sum, traffic
 from benchmarks.generate import Domain, maker
 from kernelcoder.task import Arg, Case, Task
 
@@ -55,6 +55,13 @@ def shapes(rng: random.Random, size: str) -> dict[str, tuple[int, ...]]:
         return shapes_of(m, k, rng.choice((3, 5, 7)))
     if size == "deep":
         return shapes_of(cases.odd(rng, 15, 19), cases.odd(rng, 4097, 4999), cases.odd(rng, 5, 9))
+    if size == "short":
+        return shapes_of(cases.odd(rng, 33, 99), rng.choice((2, 3, 5, 7)), rng.choice((2, 3, 6, 7)))
+    if size == "past":
+        m, k, n = rng.choices((33, 65, 129), k=3)
+        return shapes_of(m, k, n)
+    if size == "composite":
+        return shapes_of(cases.COMPOSITE, 45, cases.COMPOSITE)
     if size == "vector":
         return shapes_of(1, cases.odd(rng, 33, 299), cases.odd(rng, 33, 99))
     m, k, n = rng.sample(cases.PRIMES, 3)
@@ -67,14 +74,30 @@ HIDDEN = (
     Row("big", "f16", "contiguous", "normal"),
     Row("big", "f32", "transposed", "negative"),
     Row("no_terms", "f32", "contiguous", "normal"),
+    *(Row("grid", *row[1:]) for row in cases.EXACT),
 )
 
 
 def holdout(rng: random.Random) -> tuple[Case, ...]:
     """Fresh hidden cases."""
-    return cases.hidden(rng, HIDDEN, shapes, lambda _: {}, illegal=("special",))
+    illegal = ("special",)
+    planned = cases.hidden(rng, HIDDEN, shapes, lambda _: {}, illegal)
+    samples = fuzz.draw(rng, fuzz.families(illegal, "integers"), ranks=(3,), most=1 << 15)
+    return planned + fuzz.hidden(samples, lambda sizes: shapes_of(*sizes), dict)
 
 
+def plain(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Row by column with running sums: of the first rows and columns only, the others are as
+    PyTorch has them; all terms side by side would be K times as many numbers as in y."""
+    y = a @ b
+    some = b[:, : max(1, PLAIN_TERMS // max(1, len(b)))]
+    for row in range(min(len(a), max(1, PLAIN_TERMS // max(1, some.numel())))):
+        sums = running_sum((a[row, :, None] * some).T.contiguous())
+        y[row, : some.shape[1]] = sums[:, 0]
+    return y
+
+
+PLAIN_TERMS = 1 << 17
 SOLUTION = paste(
     ["vec"],
     """
@@ -175,6 +198,10 @@ extern "C" void kernel(const DLTensor *a, const DLTensor *b, DLTensor *y) {
 }
 """
 
+DOMAINS = {
+    "a": Domain(largest=1e4, summed=-1, share=0.7),
+    "b": Domain(largest=1e4, summed=0, share=0.3),
+}
 ARGS = (Arg("a", ("M", "K")), Arg("b", ("K", "N")))
 TASK = Task(
     suite="core",
@@ -185,9 +212,10 @@ TASK = Task(
     outputs=(Arg("y", ("M", "N")),),
     scalars=(),
     description="Matrix product y[M, N] = a[M, K] @ b[K, N], accumulated in float32 or better.",
+    properties=("rows", "elements", "scale", "odd", "linear", "padding"),
     reference_source=inspect.getsource(reference),
     reference=reference,
-    make_inputs=maker(ARGS, dict.fromkeys("ab", Domain(largest=1e4))),
+    make_inputs=maker(ARGS, DOMAINS),
     visible=cases.visible(
         [
             (cases.VISIBLE[0], shapes_of(5, 16, 7), {}),
@@ -203,6 +231,8 @@ TASK = Task(
     bytes=partial(traffic, ("a", "b", "y")),
     flops=lambda case: 2 * math.prod(case.shapes["a"]) * case.shapes["b"][1],
     magnitude=magnitude,
+    plain=plain,
+    exact="integers",
     solutions={"cpu": SOLUTION},
     wrong={
         "cpu": edits(

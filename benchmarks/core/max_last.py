@@ -14,11 +14,6 @@ def reference(x: torch.Tensor) -> torch.Tensor:
     return x.amax(dim=-1, keepdim=True)
 
 
-def magnitude(x: torch.Tensor) -> torch.Tensor:
-    """Zero: a maximum is exact."""
-    return torch.zeros_like(reference(x))
-
-
 SOLUTION = paste(
     ["rows"],
     """
@@ -89,8 +84,10 @@ TASK = rowwise(
     title="Maximum over the last dim",
     category="reduction",
     description="Maximum over the last dim, kept as size 1. If the row holds a NaN, so does y.",
+    properties=("rows", "elements", "scale", "monotone", "padding"),
     reference=reference,
-    magnitude=magnitude,
+    exact="always",
+    subnormals="kept",
     keepdim=True,
     solution=SOLUTION,
     wrong=edits(

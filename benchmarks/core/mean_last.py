@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.cases import Row
 from benchmarks.cpp import edits, paste
-from benchmarks.families import rowwise
+from benchmarks.families import rowwise, running_sum
 from benchmarks.generate import Domain
 
 
@@ -18,6 +18,11 @@ def reference(x: torch.Tensor) -> torch.Tensor:
 def magnitude(x: torch.Tensor) -> torch.Tensor:
     """The mean of ``|x|``."""
     return reference(x.abs())
+
+
+def plain(x: torch.Tensor) -> torch.Tensor:
+    """The running sum divided."""
+    return running_sum(x) / x.shape[-1]
 
 
 SOLUTION = paste(
@@ -56,8 +61,12 @@ TASK = rowwise(
     title="Mean over the last dim",
     category="reduction",
     description="Mean over the last dim, kept as size 1; accumulated in float32 or better.",
+    properties=("rows", "elements", "scale", "odd", "linear"),
     reference=reference,
     magnitude=magnitude,
+    plain=plain,
+    exact="integers",
+    subnormals="kept",
     keepdim=True,
     solution=SOLUTION,
     wrong=edits(

@@ -18,8 +18,10 @@ TASK = pointwise(
     title="ReLU",
     category="activation",
     description="Rectified linear unit: y = max(x, 0) element by element. NaN stays NaN.",
+    properties=("rows", "elements", "scale", "monotone"),
     reference=reference,
-    magnitude=torch.zeros_like,  # exact
+    exact="always",
+    subnormals="kept",
     solution="x < 0.0f ? V{} : x",
     plain="x < 0 ? 0.0f : x",
     mistakes={

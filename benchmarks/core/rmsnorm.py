@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.cpp import edits, paste
-from benchmarks.families import rowwise
+from benchmarks.families import rowwise, running_sum
 from benchmarks.generate import Domain
 
 
@@ -18,6 +18,11 @@ def reference(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor
 def magnitude(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
     """``|y|``: every step is a product or a sum of squares."""
     return reference(x, weight, eps).abs()
+
+
+def plain(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+    """With the running sum of the squares."""
+    return x / torch.sqrt(running_sum(x * x) / x.shape[-1] + eps) * weight
 
 
 SOLUTION = paste(
@@ -84,8 +89,10 @@ TASK = rowwise(
         "Root mean square norm over the last dim: y = x / sqrt(mean(x * x) + eps) * weight, "
         "eps inside the root, weight as long as a row; accumulated in float32 or better."
     ),
+    properties=("rows", "elements", "odd"),
     reference=reference,
     magnitude=magnitude,
+    plain=plain,
     vectors=("weight",),
     scalars={"eps": (1e-5, 1e-1)},
     solution=SOLUTION,

@@ -10,7 +10,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import cases
+from benchmarks import cases, fuzz
 from benchmarks.cases import Row
 from benchmarks.cpp import edits, paste
 from benchmarks.families import traffic
@@ -63,6 +63,12 @@ def shapes(rng: random.Random, size: str) -> dict[str, tuple[int, ...]]:
         return shapes_of(1, rows, length + 1)
     if size == "deep":
         return shapes_of(1, cases.odd(rng, 15, 19), 2 * cases.odd(rng, 2049, 2499))
+    if size == "short":
+        return shapes_of(3, cases.odd(rng, 33, 99), rng.choice((2, 4, 6)))
+    if size == "past":
+        return shapes_of(2, 17, 2 ** rng.randint(6, 9) + 2)
+    if size == "composite":
+        return shapes_of(1, 5, 2 * cases.COMPOSITE)
     if size == "vector":  # one position: nothing turns, but there is a batch
         return shapes_of(cases.odd(rng, 3, 9), 1, 2 * cases.odd(rng, 9, 35))
     return shapes_of(rng.choice((2, 3, 5)), cases.odd(rng, 17, 41), 2 * cases.odd(rng, 9, 35))
@@ -75,7 +81,14 @@ def scalars(rng: random.Random) -> dict[str, float]:
 
 def holdout(rng: random.Random) -> tuple[Case, ...]:
     """Fresh hidden cases."""
-    return cases.hidden(rng, (*cases.HIDDEN, *EXTRA), shapes, scalars, illegal=("special",))
+    illegal = ("special",)
+    planned = cases.hidden(rng, (*cases.HIDDEN, *EXTRA), shapes, scalars, illegal)
+    samples = fuzz.draw(rng, fuzz.families(illegal), ranks=(3,))
+    return planned + fuzz.hidden(samples, _even, lambda: scalars(rng))
+
+
+def _even(sizes: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    return shapes_of(*sizes[:2], sizes[2] + sizes[2] % 2)
 
 
 # Half precision at large angles.
@@ -169,6 +182,7 @@ TASK = Task(
         "s is the index along seq; dim is even. Eager PyTorch has no such operator and runs the "
         "reference line by line, frequencies and angles anew in every call."
     ),
+    properties=("rows", "scale", "odd"),
     reference_source=inspect.getsource(reference),
     reference=reference,
     make_inputs=maker(ARGS, {"x": Domain()}),
@@ -187,6 +201,7 @@ TASK = Task(
     bytes=partial(traffic, ("x", "y")),
     flops=lambda case: 3 * math.prod(case.shapes["x"]),
     magnitude=magnitude,
+    subnormals="kept",
     solutions={"cpu": SOLUTION},
     wrong={
         "cpu": edits(

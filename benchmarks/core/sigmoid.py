@@ -18,6 +18,7 @@ TASK = pointwise(
     title="Sigmoid",
     category="activation",
     description="Logistic function: y = 1 / (1 + exp(-x)), without overflow for any x.",
+    properties=("rows", "elements", "monotone"),
     reference=reference,
     fragments=["exp"],
     solution="1.0f / (1.0f + vexp(-x))",

@@ -25,6 +25,7 @@ TASK = pointwise(
     title="SiLU",
     category="activation",
     description="Sigmoid linear unit (swish): y = x * sigmoid(x) = x / (1 + exp(-x)).",
+    properties=("rows", "elements"),
     reference=reference,
     magnitude=magnitude,
     fragments=["exp"],

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.cases import Row
 from benchmarks.cpp import edits, paste
-from benchmarks.families import rowwise
+from benchmarks.families import rowwise, running_sum
 from benchmarks.generate import Domain
 
 
@@ -19,6 +19,12 @@ def magnitude(x: torch.Tensor) -> torch.Tensor:
     """``y (1 + |x - max|)``: rounding ``x - max`` moves the exponential by that much."""
     below = (x - x.amax(dim=-1, keepdim=True)).abs()
     return reference(x) * (1 + below.nan_to_num(posinf=0.0))
+
+
+def plain(x: torch.Tensor) -> torch.Tensor:
+    """Exponentials over their running sum."""
+    powers = torch.exp(x - x.amax(dim=-1, keepdim=True))
+    return powers / running_sum(powers)
 
 
 SOLUTION = paste(
@@ -92,8 +98,10 @@ TASK = rowwise(
     title="Softmax",
     category="normalization",
     description="Softmax over the last dim: y = exp(x - max(x)) / sum(exp(x - max(x))).",
+    properties=("rows", "elements", "shift", "total", "padding"),
     reference=reference,
     magnitude=magnitude,
+    plain=plain,
     solution=SOLUTION,
     wrong=edits(
         PLAIN,

@@ -18,7 +18,10 @@ TASK = pointwise(
     title="Sqrt",
     category="elementwise",
     description="Square root: y = sqrt(x). A negative number gives NaN; 0 and inf stay.",
+    properties=("rows", "elements", "monotone"),
     reference=reference,
+    subnormals="kept",
+    signed_zero="kept",
     fragments=["sqrt"],
     solution="vsqrt(x)",
     plain="std::sqrt(x)",
@@ -32,6 +35,6 @@ TASK = pointwise(
     flops=1,
     illegal=("negative",),
     domain=Domain(
-        positive=True, largest=1e30, specials=(float("nan"), float("inf"), 0.0, -1.0, 1.0)
+        positive=True, largest=1e30, specials=(float("nan"), float("inf"), 0.0, -0.0, -1.0, 1.0)
     ),
 )

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.cases import Row
 from benchmarks.cpp import edits, paste
-from benchmarks.families import rowwise
+from benchmarks.families import rowwise, running_sum
 from benchmarks.generate import Domain
 
 
@@ -55,8 +55,12 @@ TASK = rowwise(
     title="Sum over the last dim",
     category="reduction",
     description="Sum over the last dim, kept as size 1; accumulated in float32 or better.",
+    properties=("rows", "elements", "scale", "odd", "linear", "padding"),
     reference=reference,
     magnitude=magnitude,
+    plain=running_sum,
+    exact="integers",
+    subnormals="kept",
     keepdim=True,
     solution=SOLUTION,
     wrong=edits(

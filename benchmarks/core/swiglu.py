@@ -25,6 +25,7 @@ TASK = pointwise(
     title="SwiGLU",
     category="activation",
     description="Gated SiLU: y = silu(gate) * up with silu(g) = g * sigmoid(g).",
+    properties=("rows", "elements"),
     reference=reference,
     magnitude=magnitude,
     inputs=("gate", "up"),

@@ -18,6 +18,7 @@ TASK = pointwise(
     title="Tanh",
     category="activation",
     description="Hyperbolic tangent: y = tanh(x), accurate relative to y near zero too.",
+    properties=("rows", "elements", "monotone", "odd"),
     reference=reference,
     fragments=["tanh"],
     solution="vtanh(x)",

@@ -113,7 +113,7 @@ def _task(task: Task) -> str:
     return fill(
         "task",
         title=task.title,
-        description=task.description.strip(),
+        description=f"{task.description.strip()} {task.numerics}".strip(),
         reference=task.reference_source.strip(),
         arguments=", ".join(arguments),
         cases="\n".join(_case(case) for case in task.visible),

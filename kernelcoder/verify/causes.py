@@ -17,7 +17,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from kernelcoder.verify.numerics import Bounds
+from kernelcoder.verify.numerics import TORCH, Bounds
 from kernelcoder.verify.patterns import EVERYWHERE, by_input, rows_of, where
 
 # A hypothesis must explain this share of the wrong elements,
@@ -108,6 +108,19 @@ def _not_finite(evidence: Evidence) -> str:
         if int((mask & wrong).sum()) > least:
             return text
     return ""
+
+
+def _tiny(evidence: Evidence) -> str:
+    """Wrong only in zeros and subnormal numbers: their sign, or flushed."""
+    value, expected = evidence.value[evidence.wrong], evidence.bounds.expected[evidence.wrong]
+    normal = torch.finfo(TORCH[evidence.bounds.dtype]).smallest_normal
+    if not bool((expected.abs() < normal).all() & (value.abs() < normal).all()):
+        return ""
+    if bool(((value == 0) & (expected == 0)).all()):
+        return "zero of the wrong sign"
+    if bool((value == 0).all()):
+        return "subnormal numbers flushed to zero"
+    return "wrong for subnormal numbers"
 
 
 def _constant(evidence: Evidence) -> str:
@@ -253,6 +266,8 @@ def _precision(evidence: Evidence) -> str:
     if not bool(torch.isfinite(relative).all()) or float(most) > 2.0**-4:
         return ""
     bits = math.log2(float(relative.median()) + 1e-300)
+    if bits < -30:
+        return ""  # far below rounding: not a matter of precision
     if bits > -10.7:
         like = "like bfloat16 arithmetic or a coarse approximation"
     elif bits > -15:
@@ -264,6 +279,7 @@ def _precision(evidence: Evidence) -> str:
 
 _DETECTORS: tuple[Callable[[Evidence], str], ...] = (
     _not_finite,
+    _tiny,
     _constant,
     _strides,
     _transposed,

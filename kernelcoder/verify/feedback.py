@@ -12,11 +12,13 @@ from kernelcoder.records import CaseResult, Timing, Verdict
 
 LIMIT = 2000
 _CASES = 6
+_SMALLEST = "smallest failing case"  # shrink.py; worth more than any table
 _ADVICE = {
     "timeout": "Check loop bounds and waiting.",
     "crashed": "Check bounds, strides and alignment: inputs may be unaligned and end with a page.",
     "oom": "Do not allocate more than a few times the size of the tensors.",
     "runtime_error": "Return from `kernel` normally: no exit, no exception.",
+    "refused": "A kernel computes by itself: it needs neither the system nor a library for that.",
     "cheating": "The work must be done in every call, for the data of that call.",
 }
 
@@ -32,8 +34,10 @@ def feedback(verdict: Verdict, language: str) -> str:
         parts += _compile_log(verdict, language)
     if advice := _ADVICE.get(verdict.status):
         parts.append(advice)
+    telling = [line for line in verdict.evidence if line.startswith(_SMALLEST)]
+    parts += [f"- {line}" for line in telling]
     parts += _cases(verdict.cases)
-    parts += [f"- {line}" for line in verdict.evidence]
+    parts += [f"- {line}" for line in verdict.evidence if line not in telling]
     return _fit(parts)
 
 

@@ -9,6 +9,11 @@ the judge's process.
 from __future__ import annotations
 
 import ctypes
+import dataclasses
+import functools
+import gc
+import math
+import random
 import sys
 import threading
 from collections import OrderedDict
@@ -19,16 +24,20 @@ from torch import Tensor
 
 from kernelcoder.history import random_key, rng_of
 from kernelcoder.task import Case, Task
-from kernelcoder.verify import numerics
+from kernelcoder.verify import numerics, properties, trusted
 
 # Sheets kept at once. A sheet is a few MB; a search works on a handful of tasks at a time.
 KEPT = 8
+# Timed cases with more elements in all are not among the hidden ones.
+TIMED_ELEMENTS = 1 << 19
+_RARELY = ("special", "constant", "mixed", "edges")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One task's cases with inputs (case dtype and layout) and answers, visible cases first."""
+    """One task's cases with inputs (case dtype and layout) and answers, visible cases first.
+    ``relations`` hold between the results of hidden cases."""
 
     task: Task
     cases: tuple[Case, ...]
@@ -36,6 +45,7 @@ class Sheet:
     answers: tuple[tuple[numerics.Bounds, ...], ...]
     visible: int
     parity: int
+    relations: tuple[properties.Relation, ...] = ()
 
     def exact_inputs(self, index: int) -> tuple[Tensor, ...]:
         """Contiguous float64 copies of one case's inputs."""
@@ -87,10 +97,33 @@ def answer(task: Task, case: Case, inputs: tuple[Tensor, ...]) -> tuple[numerics
             size.to(torch.float64).expand(output.shape).contiguous()
             for size, output in zip(found, outputs, strict=True)
         ]
+    needed = trusted.needed(task, precise, values, outputs, magnitudes)
+    rules = [
+        numerics.Rule(
+            exact=task.exact == "always" or case.values == task.exact,
+            signed_zero=task.signed_zero == "kept",
+            subnormals=task.subnormals == "kept",
+            needed=one,
+        )
+        for one in needed
+    ]
     return tuple(
-        numerics.bounds(output, magnitude, case.dtype, terms(task, case))
-        for output, magnitude in zip(outputs, magnitudes, strict=True)
+        numerics.bounds(output, magnitude, case.dtype, terms(task, case), rule)
+        for output, magnitude, rule in zip(outputs, magnitudes, rules, strict=True)
     )
+
+
+def timed_shapes(task: Task, rng: random.Random) -> tuple[Case, ...]:
+    """The timed sizes as hidden cases, with values that no timed call has: large ones and one other
+    family. A kernel may not be careful everywhere but where it is timed. (Sizes too big to be
+    judged for every candidate are left to the timed rounds.)"""
+    found = []
+    for timed in task.timing:
+        size = sum(math.prod(shape) for shape in timed.shapes.values())
+        for values in ("large", rng.choice(_RARELY)) if size <= TIMED_ELEMENTS else ():
+            name = f"hidden-timed-{timed.name}-{values}"
+            found.append(dataclasses.replace(timed, name=name, values=values, hidden=True))
+    return tuple(found)
 
 
 def seed_of(*parts: object) -> int:
@@ -100,19 +133,23 @@ def seed_of(*parts: object) -> int:
 
 def make_sheet(task: Task, key: str) -> Sheet:
     """Draw the holdouts of ``key`` and answer them. Visible cases are the same under every key."""
-    holdout = task.holdout(rng_of(random_key(key, task.id, "holdout")))
+    rng = rng_of(random_key(key, task.id, "holdout"))
+    holdout = (*task.holdout(rng), *timed_shapes(task, rng))
     cases = (*task.visible, *holdout)
     seeds = [seed_of(task.id, "visible", index) for index in range(len(task.visible))]
     seeds += [seed_of(key, task.id, "inputs", index) for index in range(len(holdout))]
     inputs = tuple(
         tuple(task.make_inputs(case, seed)) for case, seed in zip(cases, seeds, strict=True)
     )
+    derived = properties.follow_ups(task, cases, inputs, rng)
+    cases += tuple(one.case for one in derived)
+    inputs += tuple(one.inputs for one in derived)
     answers = tuple(
         answer(task, case, tensors) for case, tensors in zip(cases, inputs, strict=True)
     )
-    return Sheet(
-        task, cases, inputs, answers, len(task.visible), seed_of(key, task.id, "parity") % 2
-    )
+    parity = seed_of(key, task.id, "parity") % 2
+    relations = tuple(one.relation for one in derived if one.relation is not None)
+    return Sheet(task, cases, inputs, answers, len(task.visible), parity, relations)
 
 
 class Oracle:
@@ -137,10 +174,21 @@ class Oracle:
             return self._sheets[name]
 
 
+@functools.cache
+def _settle() -> None:
+    """Once: what the libraries made when they were imported stays, so the garbage collector need
+    not walk over it, which was a tenth of the judge's time."""
+    gc.collect()
+    gc.freeze()
+
+
 def quiet_torch() -> None:
-    """One thread for the judge's own tensor work, and memory that is not handed back to the
-    system between comparisons: with glibc's defaults page faults cost more than the arithmetic."""
+    """One thread for the judge's own tensor work; none of oneDNN, which compiles its kernels anew
+    for every shape; and memory that is not handed back to the system between comparisons: with
+    glibc's defaults page faults cost more than the arithmetic."""
+    _settle()
     torch.set_num_threads(1)
+    torch.backends.mkldnn.set_flags(_enabled=False)
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:

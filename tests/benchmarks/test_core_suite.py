@@ -31,7 +31,7 @@ ARGUMENTS = {
     "rope": (("x", "y"), ("base",)),
     "matmul": (("a", "b", "y"), ()),
 }
-BYTES_PER_HOLDOUT_SET = 4 << 20
+BYTES_PER_HOLDOUT_SET = 5 << 20
 POSITIVE = ("log", "sqrt")
 NO_SPECIALS = ("rope", "matmul")
 

@@ -25,7 +25,7 @@ def drawn(family: str, dtype: str, domain: Domain = ORDINARY, seed: int = 5) -> 
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "special"])
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in ("special", "edges")])
 def test_every_family_is_finite_and_not_zero(family: str, dtype: str) -> None:
     x = drawn(family, dtype)
     assert torch.isfinite(x).all()
@@ -91,6 +91,51 @@ def test_subnormal_is_below_the_smallest_normal(dtype: str) -> None:
 def test_shifted_has_a_mean_far_above_its_deviation() -> None:
     x = drawn("shifted", "f32")
     assert float(x.mean()) > 1000 * float(x.std()) > 500
+
+
+@pytest.mark.parametrize("terms", [64, 1000, 5000])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sums_of_integers_are_exact_in_float32_and_too_long_for_half(
+    dtype: str, terms: int
+) -> None:
+    rng = generate.generator(3, "x")
+    x = generate.values("integers", (40, terms), dtype, rng, Domain(summed=-1)).double()
+    assert (x == x.round()).all()
+    assert x.abs().min() >= 1
+    assert 0.05 < float((x < 0).double().mean()) < 0.2
+    assert float(x.abs().sum(dim=-1).max()) <= 2**24, "no sum of a part, in any order, rounds"
+    running = x.cumsum(dim=-1).abs()
+    assert float(running.max()) > (2**8 if dtype == "bf16" else 2**11), "a narrow sum must round"
+    narrow = torch.zeros(40, dtype=torch.float16 if dtype == "f16" else torch.bfloat16)
+    for column in x.T:
+        narrow = narrow + column.to(narrow.dtype)
+    assert not torch.equal(narrow.double(), x.sum(dim=-1))
+    if dtype == "f16":
+        assert float(x.sum(dim=-1).abs().max()) < 65504
+
+
+def test_products_of_integers_share_the_digits() -> None:
+    a, b = Domain(summed=-1, share=0.7), Domain(summed=0, share=0.3)
+    for dtype in DTYPES:
+        left = generate.values("integers", (20, 131), dtype, generate.generator(1, "a"), a).double()
+        right = generate.values("integers", (131, 20), dtype, generate.generator(1, "b"), b)
+        assert float((left.abs() @ right.double().abs()).max()) <= 2**24
+    left = generate.values("integers", (20, 131), "f32", generate.generator(1, "a"), a)
+    assert not torch.equal(left, left.bfloat16().float())
+    assert not torch.equal(left, left.half().float()), "nor does TF32 hold them"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_edges_are_all_there(dtype: str) -> None:
+    x = drawn("edges", dtype, Domain(largest=100.0))
+    least = LEAST_NORMAL[dtype]
+    found = {abs(value) for value in x.unique().tolist()}
+    smallest = generate._SUBNORMAL[dtype][0]
+    one = 1 + torch.finfo(DTYPES[dtype]).eps
+    assert found == {0.0, smallest, least - smallest, least, 1.0, one, 100.0}
+    zero = x[x == 0]
+    assert torch.signbit(zero).any()
+    assert not torch.signbit(zero).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kernelcoder.verify.numerics import TORCH, bounds, errors, growth, tolerance, ulp
+from kernelcoder.verify.numerics import (
+    LEAST_ULPS,
+    MARGIN,
+    TORCH,
+    Rule,
+    bounds,
+    errors,
+    growth,
+    tolerance,
+    ulp,
+)
 
 DTYPES = ("f32", "f16", "bf16")
 BITS = {"f32": 24, "f16": 11, "bf16": 8}
@@ -148,6 +158,63 @@ def test_float32_sums_pass_and_half_precision_sums_fail(length: int) -> None:
         assert not passes(half.float(), expected, "f32", size, length)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(value=ordinary)
+@settings(max_examples=50, deadline=None)
+def test_an_exact_case_takes_the_rounded_value_alone(dtype: str, value: float) -> None:
+    expected = one(value)
+    rounded = expected.to(TORCH[dtype])
+    limits = bounds(expected, expected.abs(), dtype, 100, Rule(exact=True))
+    assert limits.exact
+    assert not bool(limits.wrong(rounded).any())
+    there = rounded.double()
+    for count in (-1, 1):
+        away = step(rounded, count)
+        if abs(float(away.double() - expected)) > 1.01 * abs(float(there - expected)):
+            assert bool(limits.wrong(away).any())
+
+
+def test_half_way_between_two_numbers_either_is_right() -> None:
+    middle = one(1 + 2.0**-24)
+    for right in (1.0, 1 + 2.0**-23):
+        limits = bounds(middle, None, "f32", 1, Rule(exact=True))
+        assert not bool(limits.wrong(torch.tensor([right])).any())
+
+
+def test_what_trusted_arithmetic_needed_bounds_the_tolerance() -> None:
+    expected, size = one(1000.0), one(1000.0)
+    granted = [
+        float(tolerance(expected, size, "f32", 4000, Rule(needed=needed)))
+        for needed in (0.0, 1.0, 20.0, 50.0, 1e9, None)
+    ]
+    assert granted == sorted(granted)
+    assert granted[0] == granted[1] < granted[2] < granted[3] < granted[4] == granted[5]
+    assert granted[2] == MARGIN * 20 * 2.0**-24 * 1000
+    ulps = [float(tolerance(expected, None, "f32", 1, Rule(needed=n))) for n in (0.1, 2.0, 99.0)]
+    assert [value / float(ulp(expected, "f32")) for value in ulps] == [6.0, 8.0, 12.0]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_sign_of_zero_counts_where_it_is_kept(dtype: str) -> None:
+    expected = torch.tensor([0.0, -0.0, 1e-60, -1e-60, 2.0], dtype=torch.float64)
+    right = torch.tensor([0.0, -0.0, 0.0, -0.0, 2.0], dtype=TORCH[dtype])
+    kept = bounds(expected, None, dtype, 1, Rule(signed_zero=True))
+    either = bounds(expected, None, dtype)
+    assert not bool(kept.wrong(right).any())
+    turned = right * torch.tensor([-1, -1, -1, -1, 1], dtype=TORCH[dtype])
+    assert kept.wrong(turned).tolist() == [True, True, True, True, False]
+    assert not bool(either.wrong(turned).any())
+
+
+@pytest.mark.parametrize("dtype", ["f32", "bf16"])
+def test_subnormals_must_not_be_flushed_where_they_are_kept(dtype: str) -> None:
+    tiny, zero = one(2.0**-128), torch.zeros(1, dtype=TORCH[dtype])
+    kept = bounds(tiny, tiny, dtype, 1, Rule(subnormals=True))
+    assert bool(kept.wrong(zero).any())
+    assert not bool(kept.wrong(tiny.to(TORCH[dtype])).any())
+    assert not bool(bounds(tiny, tiny, dtype).wrong(zero).any())
+
+
 def test_magnitude_of_zero_everywhere_means_exact() -> None:
     expected = torch.tensor([1.0, 2.0, -3.0], dtype=torch.float64)
     none = torch.zeros(3, dtype=torch.float64)
@@ -159,7 +226,7 @@ def test_magnitude_of_zero_everywhere_means_exact() -> None:
 def test_magnitude_that_is_not_finite_gives_no_slack() -> None:
     size = torch.tensor([math.inf, math.nan], dtype=torch.float64)
     expected = torch.ones(2, dtype=torch.float64)
-    assert bool((tolerance(expected, size, "f32", 8) == 12 * 2.0**-23).all())
+    assert bool((tolerance(expected, size, "f32", 8) == LEAST_ULPS["f32"] * 2.0**-23).all())
 
 
 def test_growth_never_shrinks() -> None:

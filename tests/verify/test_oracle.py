@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 
 import pytest
 import torch
 
 from benchmarks import core
+from kernelcoder.task import Case
 from kernelcoder.verify import oracle
 from kernelcoder.verify.numerics import TORCH, ulp
 from kernelcoder.verify.oracle import Oracle, make_sheet
@@ -99,3 +101,33 @@ def test_a_reference_of_the_wrong_shape_is_our_bug() -> None:
     task = dataclasses.replace(core.load("relu"), reference=lambda x: x.sum(), digest="bad")
     with pytest.raises(ValueError, match="shape"):
         make_sheet(task, "a")
+
+
+@pytest.mark.parametrize("name", core.names())
+def test_the_timed_sizes_are_hidden_cases_with_values_no_timed_call_has(name: str) -> None:
+    task = core.load(name)
+    drawn = [oracle.timed_shapes(task, random.Random(seed)) for seed in range(8)]
+    (hot,) = [case for case in task.timing if case.name.startswith("hot")]
+    for cases in drawn:
+        assert all(case.hidden and case.shapes == hot.shapes for case in cases)
+        assert [case.values for case in cases][0] == "large"
+        assert len(cases) == 2
+        for case in cases:
+            assert len(task.make_inputs(case, 1)) == len(task.inputs)
+    assert len({cases[1].values for cases in drawn}) > 1, "the other family is drawn"
+
+
+def test_an_exact_family_leaves_no_slack_and_a_policy_reaches_the_bounds() -> None:
+    task = core.load("sum_last")
+    case = Case("c", {"x": (3, 64), "y": (3, 1)}, "f32", "contiguous", "integers")
+    inputs = tuple(task.make_inputs(case, 1))
+    (exact,) = oracle.answer(task, case, inputs)
+    (loose,) = oracle.answer(task, dataclasses.replace(case, values="normal"), inputs)
+    assert torch.equal(exact.low, exact.high)
+    assert bool((loose.low < loose.high).all())
+    add = core.load("elementwise_add")
+    shapes = dict.fromkeys(("a", "b", "y"), (1, 1))
+    zero = (torch.tensor([[-0.0]]), torch.tensor([[-0.0]]))
+    (signed,) = oracle.answer(add, Case("z", shapes, "f32"), zero)
+    assert bool(signed.wrong(torch.tensor([[0.0]])).all())
+    assert not bool(signed.wrong(torch.tensor([[-0.0]])).any())
