@@ -129,8 +129,11 @@ def sandbox() -> Iterator[Finding]:
         yield Finding("sandbox", "level", "ok", report.level)
         for layer in report.layers:
             state = "ok" if layer.holds else "no"
-            yield Finding("sandbox", layer.name, state, f"L{layer.rung}: {layer.reason}")
+            text = f"{'stops' if layer.holds else 'so not stopped here'}: {layer.stops}"
+            yield Finding("sandbox", layer.name, state, f"L{layer.rung}: {layer.reason}; {text}")
         yield from _compiles()
+        yield from _compiler_obeys()
+        yield from _python_slot()
     except errors.CannotRun as error:
         yield Finding("sandbox", "level", "bad", error.what)
 
@@ -150,6 +153,47 @@ def _compiles() -> Iterator[Finding]:
     shut = not leak.ok and "ermission denied" in leak.log
     text = "the compiler cannot read files outside" if shut else "the compiler can read any file"
     yield Finding("sandbox", "compile files", "ok" if shut else "no", text)
+
+
+def _compiler_obeys() -> Iterator[Finding]:
+    """Commands in place of the compiler, as if a source had taken it over."""
+    import tempfile
+    from pathlib import Path
+
+    from kernelcoder.verify import sandbox
+    from kernelcoder.verify.compile import toolchain
+
+    attempts = {
+        "compile secrets": ("cat /etc/passwd", "reads no other file"),
+        "compile writes": (
+            "f=/tmp/kernelcoder-$$; echo > $f && rm $f",
+            "writes only in its folder",
+        ),
+        "compile signals": (f"kill -0 {os.getpid()}", "cannot signal the judge"),
+        "compile escape": ("setsid true", "nothing it starts can leave its group"),
+    }
+    for name, (command, text) in attempts.items():
+        with tempfile.TemporaryDirectory() as folder:
+            line = [["/bin/sh", "-c", f"{command} && echo && echo SUCCEEDED"]]
+            readable = toolchain().readable
+            done = sandbox.confined(line, Path(folder), sandbox.INCLUDE, readable, 10, 512)
+        shut = "SUCCEEDED" not in done.log
+        yield Finding("sandbox", name, "ok" if shut else "no",
+                      text if shut else f"not so here: it {text}")  # fmt: skip
+
+
+def _python_slot() -> Iterator[Finding]:
+    """The same layers around Python candidates; seconds, because torch is loaded for it."""
+    from kernelcoder.verify import isolation_python
+
+    try:
+        for layer in isolation_python.probe():
+            state = "ok" if layer.holds else "no"
+            yield Finding(
+                "sandbox", f"python {layer.name}", state, f"L{layer.rung}: {layer.reason}"
+            )
+    except errors.CannotRun as error:
+        yield Finding("sandbox", "python", "no", error.what)
 
 
 def models() -> Iterator[Finding]:

@@ -17,6 +17,11 @@ import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kernelcoder.verify.cgroups import Group
+    from kernelcoder.verify.watchdog import Watchdog
 
 GRACE = 5.0  # seconds within which the kernel must have ended a killed process
 EVENT = struct.Struct("<Iiqqq")  # protocol.h: KcEvent
@@ -24,7 +29,7 @@ STARTED, STOPPED, EXITED = 1, 2, 3
 EXIT_NO_SYMBOL, EXIT_NO_LOAD, EXIT_HARNESS = 96, 97, 98  # a child that never came to run
 _GO = struct.Struct("<IIIIQ")
 _TOKEN = struct.Struct("<QQ")
-_TOUCH = 1
+_TOUCH, _STRAIGHT = 1, 2
 _LOADED, _READY, _DONE, _LOADING = 1, 2, 3, 4
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _Event = tuple[int, int, int, int, int]
@@ -57,8 +62,8 @@ class Exit:
     """How a child ended: ``kind`` is exited or signaled, ``code`` the exit code or signal.
 
     ``cpu_ns`` and ``max_rss_kb`` are the kernel's; ``stderr`` is untrusted text; ``oom`` is a
-    judgment from the signal and that text. ``harness`` means it failed before any code of the
-    candidate ran."""
+    judgment from the control group and that text. ``harness`` means it failed before any code of
+    the candidate ran; ``killed``, that neither we nor one of its limits sent the SIGKILL."""
 
     kind: str
     code: int
@@ -67,6 +72,7 @@ class Exit:
     stderr: str
     oom: bool
     harness: bool = False
+    killed: bool = False
 
 
 class Died(Exception):
@@ -101,11 +107,14 @@ class Child:
         done: int,
         err: int,
         limits: Limits,
+        group: Group | None = None,
+        watchdog: Watchdog | None = None,
     ) -> None:
         self._control, self._pid, self._pidfd = control, pid, pidfd
         self._go, self._done, self._err, self._limits = go, done, err, limits
         self._clock = (~pid << 3) | 2  # the process's CPU clock: Linux's encoding, no rights needed
         self._frozen = self._loading = False
+        self._group, self._watchdog = group, watchdog
         self._exit: Exit | None = None
         self._poll = select.poll()
         self._poll.register(done, select.POLLIN)
@@ -113,6 +122,10 @@ class Child:
     def pid(self) -> int:
         """Process id; may belong to nobody once the child has ended."""
         return self._pid
+
+    def threads(self) -> int:
+        """How many threads it may use."""
+        return self._limits.threads
 
     def cpu_ns(self) -> int:
         """CPU time of all threads so far; the last known figure once the child has ended."""
@@ -140,6 +153,8 @@ class Child:
         touch: bool = False,
         timeout: float = 10.0,
         prepare: Callable[[], None] | None = None,
+        watch: Callable[[], None] | None = None,
+        parts: int = 1,
     ) -> Window:
         """Makes ``reps`` passes over calls first..first+count-1, then freezes the child.
 
@@ -147,32 +162,70 @@ class Child:
         child has said that it is ready and stands frozen, and the clocks start before it moves
         again. Whatever a child does before it is told to go, it does without its inputs.
 
-        With ``touch`` the harness first reads each cache line of those calls. The child stays
-        frozen until the next run, so that outputs can be read at leisure."""
+        A run of several ``parts`` does all that so many times, prepared before each, on one clock:
+        it stands frozen before the first and after the last, so what it does in between counts.
+
+        ``watch`` is called while it runs and may ``glimpse``.
+
+        With ``touch`` the harness first reads each cache line of those calls. With neither there is
+        nothing to wait for, and it is told only once. The child stays frozen until the next run, so
+        that outputs can be read at leisure."""
         if self._exit is not None:
             raise Died(self._exit)
         deadline = time.monotonic() + timeout
         nonce = int.from_bytes(os.urandom(8), "little")
         self._thaw()
-        self._tell(_GO.pack(first, count, reps, _TOUCH if touch else 0, nonce))
-        self._await(nonce, _READY, deadline)
-        if prepare is not None:
-            self._freeze(max(GRACE, deadline - time.monotonic()))
-            prepare()
+        straight = prepare is None and not touch
+        flags = (_TOUCH if touch else 0) | (_STRAIGHT if straight else 0)
+        go = _GO.pack(first, count, reps, flags, nonce)
+        if not straight:
+            go = self._readied(go, nonce, deadline, prepare)
         cpu, began = self.cpu_ns(), time.perf_counter_ns()
         self._thaw()
-        self._tell(_TOKEN.pack(nonce, 0)[:8])
+        self._tell(go)
+        if watch is not None:
+            watch()
         self._await(nonce, _DONE, deadline)
-        ended, done = time.perf_counter_ns(), self.cpu_ns()
+        ended, idle = time.perf_counter_ns(), 0
+        for _ in range(parts - 1):
+            if prepare is not None:
+                prepare()
+            nonce = int.from_bytes(os.urandom(8), "little")
+            idle += time.perf_counter_ns() - ended
+            self._tell(_GO.pack(first, count, reps, _STRAIGHT, nonce))
+            self._await(nonce, _DONE, deadline)
+            ended = time.perf_counter_ns()
+        done = self.cpu_ns()
         self._freeze(max(GRACE, deadline - time.monotonic()))
         end, stopped = self.cpu_ns(), time.perf_counter_ns()
-        if self._poll.poll(0):
-            raise self._over(Tampered)
+        if found := self._poll.poll(0):
+            raise self._over(Tampered) if found[0][1] & select.POLLIN else self._hung_up()
         # Linux brings another process's CPU clock up to date when it leaves its processor or at the
         # next tick, so the reading at `done` may be up to 4 ms old (the others are taken while it
         # stands). What was spent afterwards is no more than the time until it stood still.
         late = min(end - done, (stopped - ended) * self._limits.threads)
-        return Window(ended - began, end - cpu, late)
+        return Window(ended - began - idle, end - cpu, late)
+
+    def _readied(
+        self, go: bytes, nonce: int, deadline: float, prepare: Callable[[], None] | None
+    ) -> bytes:
+        """Tells it what to run, waits until it is ready, prepares; returns what makes it start."""
+        self._tell(go)
+        self._await(nonce, _READY, deadline)
+        if prepare is not None:
+            self._freeze(max(GRACE, deadline - time.monotonic()))
+            prepare()
+        return _TOKEN.pack(nonce, 0)[:8]
+
+    def glimpse(self, look: Callable[[], None]) -> bool:
+        """Freezes the child in the middle of a run, looks, and lets it go on; False, without having
+        looked, once it has answered."""
+        if self._poll.poll(0):
+            return False
+        self._freeze(GRACE)
+        look()
+        self._thaw()
+        return True
 
     def finish(self) -> Exit:
         """Kills and reaps the child, if it still lives. Nothing of it is left afterwards."""
@@ -236,10 +289,22 @@ class Child:
             exit = self._reap(0.2, killed=False, event=event) if error is Died else None
             if exit is None:
                 return error(self.finish())
-            self._exit = exit
-            for fd in (self._pidfd, self._go, self._done, self._err):
-                os.close(fd)
+            return self._ended(error, exit)
         return error(self._exit)
+
+    def _hung_up(self) -> Died:
+        """The error for a pipe that is closed though the child stands frozen: it has been killed
+        from outside just now, or had closed the pipe itself before."""
+        exit = self._reap(0.2, killed=False)
+        if exit is None:
+            return Tampered(self.finish())
+        return self._ended(Died, exit)
+
+    def _ended(self, error: type[Died], exit: Exit) -> Died:
+        self._exit = exit
+        for fd in (self._pidfd, self._go, self._done, self._err):
+            os.close(fd)
+        return error(exit)
 
     def _reap(self, timeout: float, killed: bool, event: _Event | None = None) -> Exit | None:
         """The child's end as the slot tells it, None if it does not within ``timeout`` seconds."""
@@ -254,9 +319,13 @@ class Child:
         if os.WIFSIGNALED(status):
             code = os.WTERMSIG(status)
             ours = killed or code == signal.SIGXCPU
-            # A SIGKILL that neither we nor the CPU limit sent is the kernel's out-of-memory killer.
+            # A SIGKILL that neither we nor the CPU limit sent is the group's, if that says so;
+            # else the kernel's for want of memory on the machine, or somebody's.
             unasked = code == signal.SIGKILL and not ours and not self._spent(cpu_ns)
-            return Exit("signaled", code, cpu_ns, rss, text, unasked or _no_memory(text))
+            starved = unasked and self._group is not None and self._group.starved()
+            starved |= self._watchdog is not None and self._watchdog.bitten
+            oom = starved or _no_memory(text)
+            return Exit("signaled", code, cpu_ns, rss, text, oom, killed=unasked and not oom)
         code = os.WEXITSTATUS(status)
         harness = code == EXIT_HARNESS and not self._loading
         return Exit("exited", code, cpu_ns, rss, text, _no_memory(text), harness)

@@ -8,6 +8,7 @@ none of it is quoted; only what matches a fixed list of phrases is said, in our 
 
 from __future__ import annotations
 
+import builtins
 import re
 import signal
 from dataclasses import dataclass
@@ -21,10 +22,14 @@ if TYPE_CHECKING:
 
 # Exit codes of the harness before the candidate runs (native/protocol.h).
 _NO_SYMBOL, _NOT_LOADED = 96, 97
+_MODE = 94  # the harness found the floating-point unit in another mode after a call
+# A Python candidate that raised (zygote_process.py).
+_RAISED = 95
 _HINT = re.compile(
     r"hint: (read|write|access) \d+ bytes (inside|past the end of|before the start of)"
     r" (input|output) (\d)"
 )
+_PYTHON = re.compile(r"hint: python (\w{1,40}) line (\d{1,6})$", re.MULTILINE)
 _THROWN = re.compile(r"after throwing an instance of '(std::[a-z_]{1,24})'")
 _SIGNALS = {
     "SIGSEGV": "it read or wrote memory that is not its own (SIGSEGV)",
@@ -49,20 +54,34 @@ class HarnessFailed(Exception):
     """The child failed before it touched the candidate: our fault or the machine's."""
 
 
-def explain(ended: Exit, task: Task, loaded: bool) -> Cause:
-    """Why a child is gone. Raises HarnessFailed if the candidate had no part in it."""
+def from_outside(ended: Exit) -> None:
+    """Raises HarnessFailed if somebody killed the slot or its child: nothing the candidate did."""
     if ended.max_rss_kb == 0 and ended.stderr.endswith("(the slot ended)"):
         raise HarnessFailed("the slot process was killed from outside")
+    if ended.killed:  # the filter lets no candidate send itself this signal
+        raise HarnessFailed("the candidate's process was killed from outside")
+
+
+def explain(ended: Exit, task: Task, loaded: bool) -> Cause:
+    """Why a child is gone. Raises HarnessFailed if the candidate had no part in it."""
+    from_outside(ended)
     if ended.kind == "exited":
         if not loaded and ended.code == _NO_SYMBOL:
             text = 'no function extern "C" void kernel(...) in the library'
             return Cause("compile_error", text)
         if not loaded and ended.code == _NOT_LOADED:
             return Cause("compile_error", "the library cannot be loaded (an undefined symbol?)")
+        if loaded and ended.code == _MODE:
+            return Cause(
+                "incorrect",
+                "it leaves the processor in another rounding or flush-to-zero mode",
+            )
         if ended.harness:
             raise HarnessFailed(
                 f"the child could not start: {' '.join(ended.stderr.split())[:300]}"
             )
+        if ended.code == _RAISED and (cause := _raised(ended.stderr)):
+            return cause
         return Cause("runtime_error", f"the kernel ended its process (exit code {ended.code})")
     if ended.oom:
         return Cause("oom", "it needed more memory than allowed")
@@ -80,6 +99,24 @@ def explain(ended: Exit, task: Task, loaded: bool) -> Cause:
     hint = _hint(ended.stderr, task)
     return Cause(
         "crashed", f"{hint} ({name})" if hint else _SIGNALS.get(name, f"it died of {name}")
+    )
+
+
+def _raised(stderr: str) -> Cause | None:
+    """What the Python harness says of an exception: its type, if it is one of Python's own, and
+    the line of the candidate's file. Nothing of its text."""
+    if "hint: python cannot allocate memory" in stderr:
+        return Cause("oom", "it needed more memory than allowed")
+    if "hint: python no kernel" in stderr:
+        return Cause("compile_error", "the file defines no function `kernel`")
+    found = _PYTHON.search(stderr)
+    if not found:
+        return None
+    kind = getattr(builtins, found[1], None)
+    known = isinstance(kind, type) and issubclass(kind, BaseException)
+    place = f" in line {found[2]} of its file" if found[2] != "0" else ""
+    return Cause(
+        "runtime_error", f"it raised {found[1] if known else 'an exception of its own'}{place}"
     )
 
 

@@ -18,6 +18,7 @@ from kernelcoder.errors import CannotRun
 from kernelcoder.verify import sandbox
 
 if TYPE_CHECKING:
+    from kernelcoder.verify.cgroups import Group
     from kernelcoder.verify.slots import Layers
 
 # Each line writes 1 where an attack failed as it should, 0 where it succeeded.
@@ -51,6 +52,18 @@ extern "C" void kernel(const DLTensor *x, DLTensor *y, double judge) {
 _OUTPUTS = 7
 
 
+# Layer -> what it stops, and so what is lost without it; docs/isolation.md has each attack.
+STOPS = {
+    "limits": "memory and disk bombs, endless loops, inherited secrets",
+    "sealed inputs": "changing inputs after the answer is known",
+    "system calls": "processes, programs, sockets, signals, tracing, io_uring, priorities, writing",
+    "files": "reading secrets and other processes' memory, loading foreign libraries",
+    "own user": "thread bombs, reading and signaling processes of this user",
+    "namespaces": "what the filter may have missed of network and shared memory",
+    "control groups": "memory and processes in total, were several processes possible",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One rung: its name, whether it holds here, and how that was seen or why it does not."""
@@ -59,6 +72,11 @@ class Layer:
     name: str
     holds: bool
     reason: str
+
+    @property
+    def stops(self) -> str:
+        """What it is for, and what is lost without it."""
+        return STOPS[self.name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +121,26 @@ def probe(skip: tuple[str, ...] = ()) -> Report:
             1, "system calls", all(failed[2:5]), "fork, socket and kill were refused", "seccomp"
         ),
         _layer(2, "files", all(failed[5:7]), f"Landlock ABI {slot.landlock}", "Landlock"),
-        Layer(3, "own user", facts["uid"] == slot.uid != 0, _user_reason(slot.uid)),
-        Layer(4, "namespaces", slot.namespaces and facts["net"] != 0, _namespace_reason(slot)),
-        Layer(5, "control groups", False, "not used by this version"),
+        Layer(3, "own user", facts.uid == slot.uid != 0, _user_reason(slot.uid)),
+        Layer(4, "namespaces", slot.namespaces and facts.net != 0, _namespace_reason(slot)),
+        _group_layer(facts),
     )
     return Report(level(layers), layers)
 
 
 def _layer(rung: int, name: str, holds: bool, good: str, lacking: str) -> Layer:
     return Layer(rung, name, holds, good if holds else f"this kernel does not offer {lacking}")
+
+
+def _group_layer(facts: _Facts) -> Layer:
+    holds = facts.counted >= {"memory", "pids"}
+    if holds:
+        text = "memory and processes of the slot are counted in a group of its own"
+    elif facts.counted:
+        text = f"only {', '.join(sorted(facts.counted))} can be counted here"
+    else:
+        text = "we may make none here that count memory"
+    return Layer(5, "control groups", holds, text)
 
 
 def _user_reason(uid: int) -> str:
@@ -124,7 +153,17 @@ def _namespace_reason(slot: Layers) -> str:
     return "this machine does not let us make namespaces"
 
 
-def _attack(skip: tuple[str, ...]) -> tuple[list[bool], dict[str, int], Layers]:
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the system says of a child: its user; whether its network is another one than ours (-1
+    where we may not know); which totals are kept of it."""
+
+    uid: int
+    net: int
+    counted: frozenset[str]
+
+
+def _attack(skip: tuple[str, ...]) -> tuple[list[bool], _Facts, Layers]:
     import torch
 
     from kernelcoder.verify.compile import Compiler
@@ -139,15 +178,13 @@ def _attack(skip: tuple[str, ...]) -> tuple[list[bool], dict[str, int], Layers]:
         child = slot.start(built.path, regions, Limits(memory_mb=512, cpu_seconds=5))
         child.loaded(20)
         child.run(0, 1, timeout=20)
-        facts = _facts(child.pid())
+        facts = _facts(child.pid(), slot.group)
         failed = [bool(value == 1) for value in regions.output(0).tolist()]
         child.finish()
         return failed, facts, slot.layers
 
 
-def _facts(pid: int) -> dict[str, int]:
-    """What the kernel says of a process: its user, and whether its network is another one than
-    ours (-1 where we may not know)."""
+def _facts(pid: int, group: Group | None) -> _Facts:
     status = Path(f"/proc/{pid}/status").read_text()
     uid = next(line.split()[1] for line in status.splitlines() if line.startswith("Uid:"))
     try:
@@ -155,4 +192,5 @@ def _facts(pid: int) -> dict[str, int]:
         net = int(theirs != ours)
     except OSError:
         net = -1
-    return {"uid": int(uid), "net": net}
+    inside = group is not None and pid in group.members()
+    return _Facts(int(uid), net, group.controllers if group and inside else frozenset())

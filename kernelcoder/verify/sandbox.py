@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -14,27 +15,41 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kernelcoder import paths
 from kernelcoder.errors import CannotRun
+from kernelcoder.verify import leftovers
+from kernelcoder.verify.watchdog import Folder
 
 NATIVE = Path(__file__).resolve().parent / "native"
 INCLUDE = Path(__file__).resolve().parent.parent / "backends" / "include"
 LINUX_ONLY = (
-    "native C++ candidates need Linux on x86-64 or aarch64 for now: elsewhere there is no sandbox "
-    "beyond plain process limits (level L0)"
+    "native C++ candidates need Linux on x86-64 or aarch64 for now: elsewhere there would be "
+    "limits, a watchdog and sandbox-exec (verify/macos.py), which nobody has run on a Mac yet"
 )
 
 _SOURCES = {
     "slot": ("slot.c", "child.c", "hint.c", "sandbox.c", "seccomp.c"),
     "launch": ("launch.c", "sandbox.c", "seccomp.c"),
+    "judge": ("judge.c",),
+    "zygote": ("slot.c", "zygote.c", "hint.c", "sandbox.c", "seccomp.c"),
 }
 # Candidates are linked without libraries: what they may need is loaded in the slot already.
-_LIBRARIES = {"slot": ("-fopenmp", "-Wl,--no-as-needed", "-lstdc++", "-lm", "-lgcc_s", "-ldl")}
+_LIBRARIES = {
+    "slot": ("-fopenmp", "-Wl,-z,now", "-Wl,--no-as-needed", "-lstdc++", "-lm", "-lgcc_s", "-ldl"),
+    "judge": ("-O3", "-shared", "-fPIC", "-lm"),
+    "zygote": (
+        "-shared", "-fPIC", "-Dmain=kc_slot", "-fopenmp", "-Wl,--no-as-needed", "-lstdc++", "-lm",
+        "-lgcc_s", "-ldl",
+    ),
+}
 _LOG_BYTES = 1 << 16
+_FILES = 32  # a compile makes five,
+_PROCESSES = 64  # and runs at most four programs at a time
+_LOOK = 0.05  # seconds between looks at what a compile uses
 
 
 def supported() -> str:
@@ -79,7 +94,8 @@ def helper(name: str) -> Path:
 
 def _build(name: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as work:
+    leftovers.sweep_folders(target.parent)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=leftovers.owner()) as work:
         built = Path(work) / name
         command = [_c_compiler(), "-std=gnu11", "-O2", f"-I{INCLUDE}", "-o", str(built)]
         command += [str(NATIVE / source) for source in _SOURCES[name]]
@@ -114,7 +130,9 @@ def confined(
     """Runs commands one after the other in the compile sandbox.
 
     They may write ``directory`` (their working directory, which becomes theirs), read ``include``
-    (as ``/proc/self/fd/9``) and read and execute ``readable``; nothing else."""
+    (as ``/proc/self/fd/9``) and read and execute ``readable``; nothing else. Each file they write
+    has at most ``file_mb``, all of them twice that, and there may be 32; all processes together
+    (64) have ``memory_mb``: seen to from outside, every 50 ms. The code is 1 or 137 then."""
     argv = [str(helper("launch")), str(memory_mb), str(int(seconds) + 1), str(file_mb)]
     argv += [str(include), *readable, "--"]
     for index, command in enumerate(commands):
@@ -125,24 +143,47 @@ def confined(
             argv, stdin=log, stdout=log, stderr=log, cwd=directory,
             env={"TMPDIR": ".", "LC_ALL": "C"}, start_new_session=True,
         )  # fmt: skip
-        code, cpu = _wait(process, seconds)
+        bounds = Folder(_FILES, file_mb << 21), memory_mb << 20
+        ended, cpu, excess = _wait(
+            process, seconds, lambda: _excess(process.pid, directory, *bounds)
+        )
         elapsed = time.monotonic() - start
         text = os.pread(log.fileno(), _LOG_BYTES, 0).decode(errors="replace")
-    return Outcome(code, text, elapsed, cpu)
+    if excess:
+        return Outcome(137 if excess == _OOM else 1, f"error: {excess}\n{text}", elapsed, cpu)
+    return Outcome(process.returncode if ended else None, text, elapsed, cpu)
 
 
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[int | None, float]:
-    """Exit code (None: killed at the limit) and CPU seconds of the process and its descendants."""
-    ended = False
+_OOM = "out of memory"
+
+
+def _excess(pid: int, directory: Path, folder: Folder, memory: int) -> str:
+    below = [pid, *leftovers.descendants(pid)]
+    if len(below) > _PROCESSES:
+        return f"it started more than {_PROCESSES} processes"
+    return _OOM if leftovers.resident_bytes(below) > memory else folder.exceeded(directory)
+
+
+def _wait(
+    process: subprocess.Popen[bytes], seconds: float, excess: Callable[[], str]
+) -> tuple[bool, float, str]:
+    """Whether it ended by itself, CPU seconds of it and its descendants, and what was too much.
+
+    Whatever is still in its group of processes is killed: the sandbox lets none leave it."""
+    ended, over = False, ""
+    deadline = time.monotonic() + seconds
     pidfd = os.pidfd_open(process.pid)
     try:
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
-        ended = bool(poll.poll(seconds * 1000))
+        while not (ended or over) and (left := deadline - time.monotonic()) > 0:
+            ended = bool(poll.poll(min(left, _LOOK) * 1000))
+            over = "" if ended else excess()
+        over = over or excess()  # what it left when it ended, too
     finally:  # an interrupt must not leave a compiler behind either
         os.close(pidfd)
-        if not ended:
-            os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # not reaped yet, so the number is still its own
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)  # reaped here, so Popen must not wait
-    return (process.returncode if ended else None), usage.ru_utime + usage.ru_stime
+    return ended, usage.ru_utime + usage.ru_stime, over

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from kernelcoder.errors import CannotRun
 from kernelcoder.verify import sandbox
+from kernelcoder.verify.cgroups import Group
 from kernelcoder.verify.child import (
     EVENT,
     EXIT_HARNESS,
@@ -32,6 +33,8 @@ from kernelcoder.verify.child import (
     TimedOut,
     Window,
 )
+from kernelcoder.verify.leftovers import resident_bytes
+from kernelcoder.verify.watchdog import Watchdog, over_processes
 
 if TYPE_CHECKING:
     from kernelcoder.verify.regions import Regions
@@ -43,7 +46,7 @@ __all__ = [
 
 _JOB = struct.Struct("<QQQIIIi")  # protocol.h: KcJob
 _HELLO = struct.Struct("<iiII")  # protocol.h: KcHello
-SKIP = {"uid": 1, "namespaces": 2, "landlock": 4, "seccomp": 8}
+SKIP = {"uid": 1, "namespaces": 2, "landlock": 4, "seccomp": 8, "groups": 16}
 
 
 class SlotError(RuntimeError):
@@ -72,10 +75,14 @@ def _sealed_copy(path: Path) -> int:
     return fd
 
 
-def _environment(threads: int) -> dict[str, str]:
+def _environment(threads: int, library: Path | None) -> dict[str, str]:
     """What candidates find in their environment. Idle OpenMP threads sleep instead of spinning, and
-    a region that asks for more threads than allowed gets fewer instead of failing."""
-    return {
+    a region that asks for more threads than allowed gets fewer instead of failing. ``library`` is
+    for the slot alone; a BLAS must not start threads before the fork."""
+    extra = {"KC_LIBRARY": str(library)} if library else {}
+    if library:
+        extra |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"), "1")
+    return extra | {
         "OMP_NUM_THREADS": "1",
         "OMP_THREAD_LIMIT": str(threads),
         "OMP_WAIT_POLICY": "passive",
@@ -89,37 +96,49 @@ class Slot:
     """One exec'd process that forks a sandboxed child per candidate. Use from one thread at a
     time. A slot that died (somebody killed it) is replaced at the next ``start``.
 
-    ``threads`` caps OpenMP teams of every candidate. ``skip`` names layers to leave out (see
-    ``SKIP``): for tests of weaker machines only."""
+    ``threads`` caps OpenMP teams of every candidate; ``library`` is one that they may call. ``skip``
+    names layers to leave out (see ``SKIP``): for tests of weaker machines only."""
 
     def __init__(
-        self, skip: tuple[str, ...] | None = None, core: int = -1, threads: int = 64
+        self,
+        skip: tuple[str, ...] | None = None,
+        core: int = -1,
+        threads: int = 64,
+        library: Path | None = None,
     ) -> None:
-        self._threads = threads
+        self._threads, self._library = threads, library
         self._skip = sum(SKIP[name] for name in skip or ())
         self._core = core
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._child: Child | None = None
         self.layers = Layers(0, False, 0, False)
+        self.group: Group | None = None
+        self._granted = (0, 0)
         self._open()
+
+    _patience = GRACE * 4  # seconds until a slot that was started says so
+
+    def _command(self) -> list[str]:
+        """The program of the slot, to which the layers to skip and its socket are appended."""
+        return [str(sandbox.helper("slot"))]
 
     def _open(self) -> None:
         if not hasattr(os, "memfd_create"):
             raise CannotRun(sandbox.LINUX_ONLY)
-        program = str(sandbox.helper("slot"))
+        command = self._command()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         void = os.memfd_create("void")
         with theirs:
             self._process = subprocess.Popen(
-                [program, str(self._skip), str(theirs.fileno())],
+                [*command, str(self._skip), str(theirs.fileno())],
                 stdin=void, stdout=void, stderr=void, cwd="/",
-                env=_environment(self._threads),
+                env=_environment(self._threads, self._library),
                 pass_fds=(theirs.fileno(),), start_new_session=True,
             )  # fmt: skip
         os.close(void)
         self._socket = ours
-        ours.settimeout(GRACE * 4)
+        ours.settimeout(self._patience)
         try:
             hello = ours.recv(_HELLO.size)
         except TimeoutError:
@@ -129,6 +148,11 @@ class Slot:
             raise SlotError("the slot did not start")
         landlock, seccomp, uid, namespaces = _HELLO.unpack(hello)
         self.layers = Layers(landlock, bool(seccomp), uid, bool(namespaces))
+        group = None if self._skip & SKIP["groups"] else Group.make()
+        if group is not None and not group.add(self._process.pid):
+            group.close()
+            group = None
+        self.group, self._granted = group, (0, 0)
 
     def start(self, so: Path, regions: Regions, limits: Limits) -> Child:
         """A fresh child for one candidate; a previous one is ended first."""
@@ -149,6 +173,12 @@ class Slot:
     def _start(self, so: Path, regions: Regions, limits: Limits) -> Child:
         assert self._socket is not None
         self._socket.settimeout(GRACE * 4)  # a child's end may have left a shorter one
+        granted = limits.memory_mb << 20, limits.threads + 16
+        if self.group is not None and granted != self._granted:
+            self.group.limit(*granted)
+            self._granted = granted
+        if self.group is not None and not self.layers.seccomp:
+            self.group.starved()  # forget what became of an earlier candidate's processes
         job = _JOB.pack(
             regions.in_bytes, regions.out_bytes, limits.memory_mb << 20, limits.cpu_seconds,
             limits.threads, limits.output_kb << 10, limits.core if limits.core >= 0 else self._core,
@@ -171,8 +201,20 @@ class Slot:
             for fd in (go_read, done_write, copy, *kept):
                 os.close(fd)
         pid = EVENT.unpack(data)[2]
-        self._child = Child(self._socket, pid, received[0], go_write, done_read, err, limits)
+        self._child = Child(
+            self._socket, pid, received[0], go_write, done_read, err, limits, self.group,
+            self._watchdog(regions, limits),
+        )  # fmt: skip
         return self._child
+
+    def _watchdog(self, regions: Regions, limits: Limits) -> Watchdog | None:
+        """Only without the filter can a candidate be several processes, and only a group adds up
+        what they take; where both are lacking somebody has to look."""
+        assert self._process is not None
+        if self.layers.seccomp or (self.group and "memory" in self.group.controllers):
+            return None
+        own = resident_bytes([self._process.pid]) + regions.in_bytes + regions.out_bytes
+        return over_processes(self._process.pid, (limits.memory_mb + 64 << 20) + own)
 
     def close(self) -> None:
         """Ends the slot and whatever it runs."""
@@ -189,6 +231,9 @@ class Slot:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+        if self.group is not None:
+            self.group.close()
+            self.group = None
 
     def __enter__(self) -> Slot:
         return self

@@ -27,7 +27,13 @@ def test_limits_and_seals_hold_anywhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("skip", "name"), [("uid", "own user"), ("landlock", "files"), ("seccomp", "system calls")]
+    ("skip", "name"),
+    [
+        ("uid", "own user"),
+        ("landlock", "files"),
+        ("seccomp", "system calls"),
+        ("groups", "control groups"),
+    ],
 )
 def test_a_missing_layer_is_noticed(skip: str, name: str) -> None:
     assert name not in held(isolation.probe((skip,)))
@@ -36,7 +42,7 @@ def test_a_missing_layer_is_noticed(skip: str, name: str) -> None:
 
 
 def test_degraded_machines_still_run_candidates() -> None:
-    report = isolation.probe(("uid", "namespaces", "landlock", "seccomp"))
+    report = isolation.probe(("uid", "namespaces", "landlock", "seccomp", "groups"))
     assert report.level == "L0"
     assert {"limits", "sealed inputs"} <= held(report)
 
@@ -69,5 +75,8 @@ def test_doctor_names_layers_and_never_a_key(
     assert ("models", "recipe") in names
     states = {(one["part"], one["name"]): one["state"] for one in found}
     assert states["sandbox", "compile"] == "ok"
+    assert {states["sandbox", f"compile {what}"] for what in ("writes", "escape")} == {"ok"}
+    texts = {one["name"]: one["text"] for one in found if one["part"] == "sandbox"}
+    assert all(stops in texts[layer] for layer, stops in isolation.STOPS.items())
     assert states["sandbox", "compile files"] == "ok" or states["sandbox", "files"] == "no"
     assert states["backends", "metal"] == ("ok" if sys.platform == "darwin" else "no")

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "protocol.h"
+#include "sandbox.h"
+
+enum { KC_RULES = 16 };
+extern KcRule kc_readable[KC_RULES];
+extern int kc_readable_count;
 
 // Becomes the sandboxed process of one candidate; never returns. `fds` are the six of the job,
 // `skip` the layers to leave out (KC_NO_...), own_user whether process limits count only us.

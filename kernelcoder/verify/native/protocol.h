@@ -38,12 +38,13 @@ typedef struct {
 enum { KC_FD_IN, KC_FD_OUT, KC_FD_GO, KC_FD_DONE, KC_FD_ERR, KC_FD_SO, KC_FDS };
 
 // Judge -> child through the go pipe. The child answers READY, waits for the nonce, runs, answers
-// DONE. Every answer repeats the nonce, so none can be written ahead of its run.
+// DONE. Every answer repeats the nonce, so none can be written ahead of its run. Where nothing is
+// to be prepared in between (STRAIGHT) it runs at once and answers DONE only.
 typedef struct {
   uint32_t first, count, reps, flags;
   uint64_t nonce;
 } KcGo;
-enum { KC_TOUCH = 1 };
+enum { KC_TOUCH = 1, KC_STRAIGHT = 2 };
 typedef struct {
   uint64_t nonce, kind;
 } KcToken;
@@ -68,3 +69,6 @@ enum { KC_NO_UID = 1, KC_NO_NAMESPACES = 2, KC_NO_LANDLOCK = 4, KC_NO_SECCOMP = 
 
 // Exit codes of the child before it has loaded a candidate.
 enum { KC_EXIT_SYMBOL = 96, KC_EXIT_LOAD = 97, KC_EXIT_HARNESS = 98 };
+
+// A kernel has changed the mode of the floating-point unit.
+enum { KC_EXIT_MODE = 94 };

@@ -5,10 +5,12 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 // Landlock's numbers, spelt out because the build machine's headers may be older than its kernel.
@@ -18,6 +20,8 @@ enum {
   FS_WRITE_FILE = 1 << 1,
   FS_READ_FILE = 1 << 2,
   FS_READ_DIR = 1 << 3,
+  FS_REMOVE_FILE = 1 << 5,
+  FS_MAKE_REG = 1 << 8,
   FS_ABI1 = (1 << 13) - 1,
   FS_REFER = 1 << 13,
   FS_TRUNCATE = 1 << 14,
@@ -37,8 +41,8 @@ static void allow(int ruleset, const KcRule *rule, uint64_t handled) {
   uint64_t access = 0;
   if (rule->access & KC_READ) access |= FS_READ_FILE | FS_READ_DIR;
   if (rule->access & KC_EXEC) access |= FS_EXECUTE;
-  if (rule->access & KC_WRITE) access |= FS_ABI1 & ~FS_EXECUTE;
-  if (rule->access & KC_WRITE) access |= FS_REFER | FS_TRUNCATE;
+  // Plain files in this one folder: no folders in it, links, pipes or devices.
+  if (rule->access & KC_WRITE) access |= FS_WRITE_FILE | FS_MAKE_REG | FS_REMOVE_FILE | FS_TRUNCATE;
   struct stat info;
   if (fstat(fd, &info) == 0 && !S_ISDIR(info.st_mode))
     access &= FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE;
@@ -78,6 +82,13 @@ uid_t kc_drop_user(int directory) {
     if (setresuid(id, id, id) == 0) return id;
   }
   return 0;
+}
+
+int kc_counts_apart(void) {
+  struct utsname system;
+  int major, minor;
+  if (uname(&system) || sscanf(system.release, "%d.%d", &major, &minor) != 2) return 0;
+  return major > 5 || (major == 5 && minor >= 14);
 }
 
 void kc_limit(int resource, uint64_t soft, uint64_t hard) {

@@ -25,5 +25,8 @@ int kc_seccomp_available(void);
 // Gives up root for a user id nobody else has. Returns it; 0 if we are not root or may not.
 uid_t kc_drop_user(int directory);
 
+// Whether a user namespace counts its processes apart from the user's others: since Linux 5.14.
+int kc_counts_apart(void);
+
 void kc_limit(int resource, uint64_t soft, uint64_t hard);
 void kc_close_from(int first);

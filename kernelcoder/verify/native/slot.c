@@ -4,7 +4,9 @@
 // its stops and its end. It holds no secrets.
 //   slot SKIP SOCKET   (layers to leave out, KC_NO_...; the descriptor of the judge's socket)
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,11 +26,17 @@
 
 enum { SOCKET = 3 };
 
+// A list of our children that stays readable behind Landlock; -1 where the system keeps none.
+static int children = -1;
+
 // Nothing else may be opened. Shared libraries are loaded already, and that candidates can load no
 // more is on purpose: a kernel shall not call somebody else's BLAS.
 static const KcRule readable[] = {
     {"/sys/devices/system/cpu", KC_READ},  // where OpenMP counts cores
 };
+// Or this list, if whoever links this file fills it before (zygote.c).
+KcRule kc_readable[KC_RULES];
+int kc_readable_count;
 
 static void send_event(const KcEvent *event, int fd) {
   union {
@@ -69,13 +77,30 @@ static int receive(KcJob *job, int *fds) {
   return 1;
 }
 
+// Kills everybody on the list of our children; whether there was anybody.
+static int kill_children(void) {
+  char list[4096];
+  const ssize_t size = children < 0 ? 0 : pread(children, list, sizeof list - 1, 0);
+  if (size <= 0) return size < 0;  // not to be read: there may be somebody
+  list[size] = 0;
+  char *end;
+  int found = 0;
+  for (char *at = list;; at = end) {
+    const long pid = strtol(at, &end, 10);
+    if (end == at || *end != ' ') return found;  // the last one may have been cut short
+    found |= kill((pid_t)pid, SIGKILL) == 0;
+  }
+}
+
 // Kills and reaps whatever is left of a candidate. Only a machine without seccomp lets it have
-// left anything: orphans come to us (we are a subreaper), and with a user of our own kill(-1)
-// reaches all of them and nobody else.
+// left anything: orphans come to us (we are a subreaper), so whoever is killed leaves us his own
+// children; and with a user of our own kill(-1) reaches all of them and nobody else.
 static void sweep(pid_t child, uid_t user) {
   kill(-child, SIGKILL);
-  if (user) kill(-1, SIGKILL);
-  while (waitpid(-1, NULL, user ? 0 : WNOHANG) > 0) continue;
+  const int listed = kill_children();
+  // walks all processes of the machine, so only where the list shows somebody or there is none
+  if (user && (listed || children < 0)) kill(-1, SIGKILL);
+  while (waitpid(-1, NULL, user || listed ? 0 : WNOHANG) > 0) kill_children();
 }
 
 // Reports the child's stops until it ends. Watches the socket too: a judge that died closes it.
@@ -108,12 +133,15 @@ static void watch(pid_t child, int signals, uid_t user) {
   }
 }
 
-static void serve(unsigned skip, uid_t user, int signals) {
+static void serve(unsigned skip, uid_t user, int counted, int signals) {
   KcJob job;
   int fds[KC_FDS];
   while (receive(&job, fds)) {
-    const pid_t child = fork();
+    const pid_t self = getpid(), child = fork();
     if (child == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+      if (getppid() != self) _exit(0);  // the slot died before it could be told
+      if (counted) kc_limit(RLIMIT_NPROC, job.threads + 16, job.threads + 16);
       sigset_t none;
       sigemptyset(&none);
       sigprocmask(SIG_SETMASK, &none, NULL);
@@ -139,13 +167,21 @@ int main(int argc, char **argv) {
   const unsigned skip = (unsigned)strtoul(argv[1], NULL, 10);
   if (atoi(argv[2]) != SOCKET && dup2(atoi(argv[2]), SOCKET) < 0) return 2;
   kc_close_from(SOCKET + 1);
+  // A library that candidates may call has to be here before there is no opening files any more.
+  const char *library = getenv("KC_LIBRARY");
+  if (library && !dlopen(library, RTLD_NOW | RTLD_GLOBAL)) return 3;
+  unsetenv("KC_LIBRARY");
   KcHello hello = {0};
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  children = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+  const int root = getuid() == 0;
   if (!(skip & KC_NO_NAMESPACES)) hello.namespaces = (unsigned)namespaces();
   if (!(skip & KC_NO_UID)) hello.uid = kc_drop_user(-1);
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // no other process of the same user may look inside
   if (!(skip & KC_NO_LANDLOCK))
-    hello.landlock = kc_landlock(readable, sizeof readable / sizeof *readable);
+    hello.landlock = kc_readable_count
+                         ? kc_landlock(kc_readable, kc_readable_count)
+                         : kc_landlock(readable, sizeof readable / sizeof *readable);
   if (!(skip & KC_NO_SECCOMP)) hello.seccomp = kc_seccomp_available();
   sigset_t set;
   sigemptyset(&set);
@@ -153,6 +189,6 @@ int main(int argc, char **argv) {
   sigprocmask(SIG_BLOCK, &set, NULL);
   const int signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
   if (signals < 0 || send(SOCKET, &hello, sizeof hello, MSG_NOSIGNAL) < 0) return 1;
-  serve(skip, hello.uid, signals);
+  serve(skip, hello.uid, hello.uid || (!root && hello.namespaces && kc_counts_apart()), signals);
   return 0;
 }
