@@ -24,14 +24,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernelcoder.errors import CannotRun
-from kernelcoder.verify import sandbox
+from kernelcoder.verify import leftovers, sandbox
+from kernelcoder.verify.shelf import Shelf
+from kernelcoder.verify.symbols import Audit
 
 FLAGS: tuple[str, ...] = ("-O3", "-march=native", "-std=c++20", "-fPIC", "-fopenmp")
 MAX_SOURCE = 256 * 1024
 _MAX_OBJECT = 64 << 20
 _INCLUDE = "/proc/self/fd/9"  # where launch.c puts the include directory
 _DIAGNOSTICS = ("-fmax-errors=8", "-ftemplate-backtrace-limit=4", "-fdiagnostics-color=never")
-_RECIPE = "2"  # part of the cache key: raise it when the commands below change
+# One mapping less to make for each candidate where code needs no pages of its own.
+_LINK = ("-z", "noexecstack", "-z", "noseparate-code")
+_RECIPE = "3"  # part of the cache key: raise it when the commands below change
 _READABLE = (
     "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/include", "/usr/local/include",
     "/usr/local/lib", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/proc/cpuinfo",
@@ -50,7 +54,8 @@ _PLAIN = "-DKERNELCODER_PLAIN"
 @dataclass(frozen=True, slots=True)
 class Built:
     """One compile. ``status`` is ok, compile_error, timeout, oom or refused; ``path`` the shared
-    object if ok; ``log`` the raw (untrusted) diagnostics; ``sha`` the cache key."""
+    object if ok; ``log`` the raw (untrusted) diagnostics; ``sha`` the cache key; ``audit`` what
+    its symbols tell, where somebody looked (builder.py)."""
 
     ok: bool
     status: str
@@ -60,6 +65,7 @@ class Built:
     cpu_seconds: float
     cached: bool
     sha: str
+    audit: Audit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,7 @@ class Compiler:
     def __init__(
         self, cache: Path, timeout_seconds: int = 30, memory_mb: int = 4096, use_cache: bool = True
     ) -> None:
-        self._cache = cache
+        self._cache, self._shelf = cache, Shelf(cache / "objects")
         self._timeout, self._memory, self._use_cache = timeout_seconds, memory_mb, use_cache
         self._lock = threading.Lock()
         self._include: dict[bool, Path] = {}
@@ -128,6 +134,7 @@ class Compiler:
         for header in headers:
             digest.update(header.name.encode() + b"\0" + header.read_bytes())
         self._key = digest.digest()
+        leftovers.sweep_folders()
 
     @property
     def version(self) -> str:
@@ -148,14 +155,16 @@ class Compiler:
         built = self._build(data, sha, stem)
         if built.status == "compile_error":
             _write(stem.with_suffix(".json"), json.dumps({"log": built.log}).encode())
+        self._shelf.added()
         return built
 
     def _lookup(self, stem: Path, sha: str, start: float) -> Built | None:
         path = stem.with_suffix(".so")
-        if path.exists():
+        if self._shelf.has(path):
             return Built(True, "ok", path, "", time.monotonic() - start, 0.0, True, sha)
         with contextlib.suppress(OSError, ValueError, KeyError):
             log = json.loads(stem.with_suffix(".json").read_text())["log"]
+            self._shelf.has(stem.with_suffix(".json"))
             return Built(
                 False, "compile_error", None, log, time.monotonic() - start, 0.0, True, sha
             )
@@ -174,7 +183,9 @@ class Compiler:
     def _attempt(self, data: bytes, sha: str, stem: Path, prelude: list[str], plain: bool) -> Built:
         tools, include = toolchain(), self.include(plain)
         prelude = [*([_PLAIN] if plain else []), f"-I{_INCLUDE}", *prelude]
-        with tempfile.TemporaryDirectory(prefix="kernelcoder-", ignore_cleanup_errors=True) as work:
+        with tempfile.TemporaryDirectory(
+            prefix=leftovers.owner(), ignore_cleanup_errors=True
+        ) as work:
             job = Path(work)
             (job / "kernel.cpp").write_bytes(data)
             (job / "kernel.cpp").chmod(0o644)
@@ -182,7 +193,7 @@ class Compiler:
                 [
                     [tools.cxx, *FLAGS, *_DIAGNOSTICS, *prelude]
                     + ["-c", "kernel.cpp", "-o", "kernel.o"],
-                    [tools.ld, "-shared", "--eh-frame-hdr", "-z", "noexecstack", *tools.before]
+                    [tools.ld, "-shared", "--eh-frame-hdr", *_LINK, *tools.before]
                     + ["kernel.o", *tools.after, "-o", "kernel.so"],
                 ],
                 job, include, tools.readable, self._timeout, self._memory,
@@ -210,14 +221,15 @@ class Compiler:
     def _precompile(self, target: Path, flags: list[str]) -> None:
         """A failure leaves the plain headers: right, only slower."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=target.parent))
+        leftovers.sweep_folders(target.parent)
+        staging = Path(tempfile.mkdtemp(dir=target.parent, prefix=leftovers.owner()))
         shutil.copytree(sandbox.INCLUDE, staging, dirs_exist_ok=True)
         for path in (staging, *staging.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
         tools = toolchain()
         command = [tools.cxx, *FLAGS, *flags, "-x", "c++-header", f"{_INCLUDE}/kernelcoder.h"]
         command += [f"-I{_INCLUDE}", "-o", "kernelcoder.h.gch"]
-        with tempfile.TemporaryDirectory(prefix="kernelcoder-") as work:
+        with tempfile.TemporaryDirectory(prefix=leftovers.owner()) as work:
             job = Path(work)
             outcome = sandbox.confined([command], job, staging, tools.readable, 120, 4096, 512)
             if outcome.code == 0:

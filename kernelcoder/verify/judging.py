@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs one loaded candidate over a sheet and finds what is wrong and why.
 
-Passes over the hidden cases: one with their inputs and outputs at the start of a page, poisoned
-with one byte; one at the end of a page, where a step too far faults, poisoned with another. If
-both give the same bits, the result depends on neither alignment, nor poison, nor chance. If not,
-or if anything is wrong, two more passes tell these apart.
+Hidden cases are run twice: with their inputs and outputs at the start of a page, poisoned with one
+byte; and at the end of a page, where a step too far faults, poisoned with another. If both give the
+same bits, the result depends on neither alignment, nor poison, nor chance. If not, or if anything
+is wrong, three more passes tell these apart. A native scan (scan.py) finds out whether there is
+anything to ask at all.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,11 +20,12 @@ from torch import Tensor
 
 from kernelcoder.records import CaseResult
 from kernelcoder.task import Task
-from kernelcoder.verify import numerics, oracle
+from kernelcoder.verify import numerics, oracle, properties, races
 from kernelcoder.verify.causes import Evidence, cause
 from kernelcoder.verify.hypotheses import alternatives, misreadings
 from kernelcoder.verify.oracle import Sheet
 from kernelcoder.verify.regions import Call, Regions
+from kernelcoder.verify.scan import Scan, worst
 from kernelcoder.verify.slots import Child, Died, TimedOut
 
 # One poison is NaN in every dtype, the other an ordinary number (about 0.01, in f16 about 1):
@@ -49,6 +52,7 @@ class Exam:
             late = bool((index + sheet.parity + (position >= total)) % 2)
             calls.append(_call(sheet, index, late))
         self.regions = Regions(calls)
+        self.scan = Scan(sheet, self.regions)
 
     def close(self) -> None:
         """Release the shared memory."""
@@ -74,13 +78,13 @@ class Pass:
 
 @dataclass(slots=True)
 class Findings:
-    """Results so far; ``at`` is the case being run, for when the child dies."""
+    """Results so far; ``running`` are the runs under way as (case, call, poison), for when the
+    child dies; ``checked`` counts cases, elements compared, passes over cases and kernel calls."""
 
     results: dict[int, CaseResult] = field(default_factory=dict)
     evidence: list[str] = field(default_factory=list)
-    range: tuple[int, int] = (0, 0)
-    first_call: int = 0
-    poison: int = 0
+    checked: dict[str, int] = field(default_factory=dict)
+    running: list[tuple[int, int, int]] = field(default_factory=list)
 
     @property
     def wrong(self) -> list[CaseResult]:
@@ -94,7 +98,7 @@ class Judge:
     def __init__(self, exam: Exam, child: Child, timeout: float) -> None:
         self.exam, self.sheet = exam, exam.sheet
         self._child = child
-        self._deadline = time.monotonic() + timeout
+        self._timeout, self._deadline = timeout, time.monotonic() + timeout
         self._searched = 0
         self._unaligned: set[int] = set()
         self.findings = Findings()
@@ -106,20 +110,66 @@ class Judge:
     def holdouts(self) -> bool:
         """The hidden cases, at both ends of a page; whether all are right."""
         first, total = self.sheet.visible, len(self.sheet.cases)
-        return self._stage(range(first, total), again=total - first)
+        cases = range(first, total)
+        right = self._stage(cases, again=total - first) and self._related(cases)
+        return right and self._rescheduled(cases, again=total - first)
+
+    def _rescheduled(self, cases: range, again: int) -> bool:
+        """The same again for kernels that may use threads, in other orders, each in its time."""
+        for turn in range(races.RUNS if self._child.threads() > 1 else 0):
+            races.schedule(self._child.pid(), turn)
+            self._deadline = time.monotonic() + self._timeout
+            self._run(cases, [(0, POISONS[0]), (again, POISONS[1])])
+            if self.exam.scan.results(cases) is None and not self._doubt(cases, again):
+                return False
+        return True
+
+    def _related(self, cases: range) -> bool:
+        """Whether the results agree with each other as the task's properties want it. What differs
+        from run to run within the tolerance cannot be asked to agree in every bit."""
+        found = self._disagreements()
+        self.findings.checked["properties"] = len(self.sheet.relations)
+        for _ in range(2) if found else ():
+            self._run(cases, [(0, POISONS[0])])
+            found = {i: mask for i, mask in self._disagreements().items() if i in found}
+        for relation in self.sheet.relations:
+            if (mask := found.get(relation.follow)) is not None:
+                right = self.findings.results[relation.follow]
+                self.findings.results[relation.follow] = dataclasses.replace(
+                    right, ok=False, cause=relation.text, mismatches=int(mask.sum())
+                )
+        return not found
+
+    def _disagreements(self) -> dict[int, Tensor]:
+        """Case -> mask of the elements that break a relation, as the outputs are now."""
+        sheet, regions, found = self.sheet, self.exam.regions, {}
+        for one in sheet.relations:
+            base, follow = regions.output(one.base, 0), regions.output(one.follow, 0)
+            mask = properties.broken(one, base, follow, sheet.answers[one.follow][0])
+            if mask is not None:
+                found[one.follow] = mask
+        return found
 
     def check_inputs(self) -> None:
         """The seal makes changed inputs impossible; if they are changed all the same, nothing
         measured with them counts."""
-        regions = self.exam.regions
-        if not all(regions.inputs_intact(call) for call in range(len(regions.calls))):
+        if not self.exam.scan.inputs_intact():
             raise RuntimeError("sealed inputs have changed")
 
     def _stage(self, cases: range, again: int) -> bool:
         if not cases:
             return True
-        first = self._pass(cases, 0, POISONS[0])
-        second = self._pass(cases, again, POISONS[1]) if again else None
+        self._run(cases, [(0, POISONS[0]), *([(again, POISONS[1])] if again else [])])
+        right = self.exam.scan.results(cases)
+        if right is None:
+            return self._doubt(cases, again)
+        self.findings.results.update(zip(cases, right, strict=True))
+        return True
+
+    def _doubt(self, cases: range, again: int) -> bool:
+        """After a first look that found something: what, and why."""
+        first = self._copy(cases, 0, POISONS[0])
+        second = self._copy(cases, again, POISONS[1]) if again else None
         differ = second is not None and any(
             not _same(first.outputs[i], second.outputs[i]) for i in cases
         )
@@ -159,26 +209,42 @@ class Judge:
             return ()
 
     def _three(self, cases: range) -> tuple[Pass, ...]:
-        return tuple(
-            self._pass(cases, 0, poison) for poison in (POISONS[0], POISONS[1], POISONS[1])
-        )
+        passes = []
+        for poison in (POISONS[0], POISONS[1], POISONS[1]):
+            self._run(cases, [(0, poison)])
+            passes.append(self._copy(cases, 0, poison))
+        return tuple(passes)
 
-    def _pass(self, cases: range, shift: int, poison: int) -> Pass:
-        regions = self.exam.regions
-        first = cases.start + shift
-        self.findings.range, self.findings.first_call = (cases.start, cases.stop), first
-        self.findings.poison = poison
-        regions.poison(poison)
+    def _run(self, cases: range, passes: list[tuple[int, int]]) -> None:
+        """Run the cases' calls in one go, pass by pass: each is so many calls after the cases'
+        own, and poisoned with a byte of its own. Leaves the child frozen."""
+        found, regions = self.findings, self.exam.regions
+        found.running = [(i, i + shift, poison) for shift, poison in passes for i in cases]
+        for shift, poison in passes:
+            regions.poison(poison, range(cases.start + shift, cases.stop + shift))
         left = max(0.05, self._deadline - time.monotonic())
-        self._child.run(first, len(cases), timeout=left)
+        self._child.run(found.running[0][1], len(found.running), timeout=left)
+        for what, count in (
+            ("cases", 0 if cases.start in found.results else len(cases)),
+            ("passes", len(passes)),
+            ("calls", len(found.running)),
+            ("elements", self.exam.scan.elements(cases) * len(passes)),
+        ):
+            found.checked[what] = found.checked.get(what, 0) + count
+
+    def _copy(self, cases: range, shift: int, poison: int) -> Pass:
+        """What a pass has left in the outputs, and where it wrote outside of them."""
+        regions = self.exam.regions
         result = Pass(poison, {})
         for i in cases:
-            result.outputs[i] = tuple(
-                regions.output(i + shift, j).clone() for j in range(len(self.sheet.answers[i]))
-            )
+            result.outputs[i] = self._outputs(i, i + shift)
             if not regions.canaries_intact(i + shift):
                 result.overrun.add(i)
         return result
+
+    def _outputs(self, index: int, call: int) -> Outputs:
+        regions = self.exam.regions
+        return tuple(regions.output(call, j).clone() for j in range(len(self.sheet.answers[index])))
 
     def _wrong(self, index: int, run: Pass) -> tuple[Tensor, ...]:
         answers = self.sheet.answers[index]
@@ -209,9 +275,9 @@ class Judge:
             layout=case.layout,
             ok=not why,
             hidden=hidden,
-            max_abs=_worst([item.max_abs for item in found]),
-            max_rel=_worst([item.max_rel for item in found]),
-            max_ulp=_worst([item.max_ulp for item in found]),
+            max_abs=worst([item.max_abs for item in found]),
+            max_rel=worst([item.max_rel for item in found]),
+            max_ulp=worst([item.max_ulp for item in found]),
             mismatches=sum(int(mask.sum()) for mask in wrong),
             total=sum(mask.numel() for mask in wrong),
             cause=why,
@@ -291,18 +357,14 @@ class Judge:
         """After a death or a time-out: judge what was finished, mark the case that was running
         (the first whose output is still all poison), and return its name; "" if unknown."""
         found = self.findings
-        at = self._untouched()
-        shift = found.first_call - found.range[0]
-        for index in range(found.range[0], at if at is not None else found.range[0]):
+        stopped = next((k for k, run in enumerate(found.running) if self._untouched(*run)), None)
+        for index, call, poison in found.running[:stopped] if stopped is not None else ():
             if index not in found.results:
-                outputs = tuple(
-                    self.exam.regions.output(index + shift, j).clone()
-                    for j in range(len(self.sheet.answers[index]))
-                )
-                run = Pass(found.poison, {index: outputs})
+                run = Pass(poison, {index: self._outputs(index, call)})
                 found.results[index] = self._result(index, run, self._wrong(index, run), ())
-        if at is None:
+        if stopped is None:
             return ""
+        at = found.running[stopped][0]
         case = self.sheet.cases[at]
         shape = tuple(case.shapes[self.sheet.task.inputs[0].name])
         found.results[at] = CaseResult(
@@ -310,19 +372,9 @@ class Judge:
         )
         return case.name
 
-    def _untouched(self) -> int | None:
-        found = self.findings
-        for position, index in enumerate(range(*found.range)):
-            for output in range(len(self.sheet.answers[index])):
-                got = self.exam.regions.output(found.first_call + position, output)
-                if got.numel() and bool(_holds(got, found.poison).all()):
-                    return index
-        return None
-
-
-def _worst(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return max(known) if known else None
+    def _untouched(self, index: int, call: int, poison: int) -> bool:
+        outputs = [self.exam.regions.output(call, j) for j in range(len(self.sheet.answers[index]))]
+        return any(got.numel() and bool(_holds(got, poison).all()) for got in outputs)
 
 
 def _any(masks: tuple[Tensor, ...]) -> bool:

@@ -8,7 +8,9 @@ hole that the child maps without access, so a step over the edge is a fault, not
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
+import itertools
 import mmap
 import os
 import struct
@@ -18,6 +20,8 @@ from typing import Literal
 
 import torch
 
+from kernelcoder.verify import loops
+
 PAGE = 4096
 GUARD = 1 << 16  # bytes without access between tensors; protocol.h's NEAR says the same
 MAX_TENSORS, MAX_SCALARS, MAX_DIMS = 8, 4, 8
@@ -26,6 +30,7 @@ MAGIC = 0x31726564726F434B
 _HEADER = struct.Struct("<QII")
 _CALL = struct.Struct("<IIII4d")
 _TENSOR = struct.Struct("<QQiBBH8q8q")
+_BLOCK = 512  # bytes in a unit of st_blocks
 _SEAL_FUTURE_WRITE = 0x10  # Linux 5.1; the fcntl module does not name it
 
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
@@ -130,7 +135,16 @@ class Regions:
         self.out_fd, self._out_map = self._region("kernelcoder-out", self.out_bytes, sealed=False)
         self._in = torch.frombuffer(self._in_map, dtype=torch.uint8)
         self._out = torch.frombuffer(self._out_map, dtype=torch.uint8)
-        self._canary = 0
+        outs = [[place for place in places if place.region == "out"] for places in self._places]
+        self._spans = [0]
+        for group in outs:
+            self._spans.append(self._spans[-1] + len(group))
+        flat = [place for group in outs for place in group]
+        self._table = (loops.Place * len(flat))(
+            *(loops.Place(place.first, place.last, place.offset, place.bytes) for place in flat)
+        )
+        self._pages = sum(place.last - place.first for place in flat)
+        self._canaries = bytearray(len(self.calls))
         self._write_header()
         for index, call in enumerate(self.calls):
             for position, tensor in enumerate(call.inputs):
@@ -191,20 +205,38 @@ class Regions:
             return flat.reshape(place.shape)
         return flat.as_strided(place.shape, place.strides, flat.storage_offset())
 
-    def poison(self, byte: int) -> None:
-        """Fills every output with ``byte`` and the rest of its pages with its complement."""
-        self._canary = byte ^ 0xFF
-        for places in self._places:
-            for place in places:
-                if place.region == "out" and place.bytes:
-                    self._out[place.first : place.last].fill_(self._canary)
-                    self._out[place.offset : place.offset + place.bytes].fill_(byte)
+    def address(self, region: Literal["in", "out"]) -> int:
+        """Where a region starts in the judge's own mapping."""
+        at: int = (self._in if region == "in" else self._out).data_ptr()
+        return at
+
+    def _span(self, calls: range) -> tuple[int, int]:
+        """Address and number of the table's entries for the outputs of some calls."""
+        first, last = self._spans[calls.start], self._spans[calls.stop]
+        return ctypes.addressof(self._table) + first * ctypes.sizeof(loops.Place), last - first
+
+    def poison(self, byte: int, calls: range | None = None) -> None:
+        """Fills every output (of ``calls``) with ``byte``, the rest of its pages with its
+        complement."""
+        calls = range(len(self.calls)) if calls is None else calls
+        loops.library().kc_poison(self.address("out"), *self._span(calls), byte)
+        self._canaries[calls.start : calls.stop] = bytes([byte ^ 0xFF]) * len(calls)
 
     def scrub(self) -> None:
-        """Gives the output memory back and takes new pages, poisoned as before: the gaps between
-        tensors, which a child may open for itself, would otherwise carry messages to the next."""
-        self._out_map.madvise(mmap.MADV_REMOVE)
-        self.poison(self._canary ^ 0xFF)
+        """Wipes the output memory, poisoned as before: no page of it may carry a message to the
+        next child, neither an output nor a gap between them, which a child may open for itself. An
+        opened gap shows as memory the outputs do not account for; then all of it is given back."""
+        self._poison_again()
+        if os.fstat(self.out_fd).st_blocks * _BLOCK != self._pages:
+            self._out_map.madvise(mmap.MADV_REMOVE)
+            self._poison_again()
+
+    def _poison_again(self) -> None:
+        start = 0
+        for canary, group in itertools.groupby(bytes(self._canaries)):
+            stop = start + len(list(group))
+            self.poison(canary ^ 0xFF, range(start, stop))
+            start = stop
 
     def output(self, call: int, index: int = 0) -> torch.Tensor:
         """Contiguous view of an output in the judge's mapping."""
@@ -222,16 +254,12 @@ class Regions:
             source = tensor.detach().as_strided(flat, (1,), tensor.storage_offset())
             self._flat(place).copy_(source)
 
-    def canaries_intact(self, call: int) -> bool:
-        """Whether the bytes around the call's outputs are as ``poison`` left them."""
-        for place in self._places[call]:
-            if place.region != "out" or not place.bytes:
-                continue
-            before = self._out_map[place.first : place.offset]
-            after = self._out_map[place.offset + place.bytes : place.last]
-            if (before + after).strip(bytes([self._canary])):
-                return False
-        return True
+    def canaries_intact(self, calls: int | range) -> bool:
+        """Whether the bytes around the outputs of a call, or of calls that were poisoned alike,
+        are as ``poison`` left them."""
+        group = range(calls, calls + 1) if isinstance(calls, int) else calls
+        canary = self._canaries[group.start]
+        return bool(loops.library().kc_intact(self.address("out"), *self._span(group), canary))
 
     def inputs_intact(self, call: int, expected: Sequence[torch.Tensor] | None = None) -> bool:
         """Whether the call's inputs are bit for bit ``expected`` (default: what it was made of).

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast and how repeatable the verifier itself is: candidates per minute and A/A error.
 
-Figures are CPU time of the whole process tree, because wall time on a shared machine says more
-about the neighbors. Nothing here decides anything; ``bench-verify`` prints it.
+CPU figures are those of the whole process tree: wall time on a shared machine says more about the
+neighbors. Nothing here decides anything; ``bench-verify`` prints it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import random
 import statistics
 import subprocess
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernelcoder.records import Candidate
+from kernelcoder.errors import CannotRun
+from kernelcoder.records import Candidate, Verdict
 from kernelcoder.task import Case, Task
-from kernelcoder.verify import VerifyOptions
+from kernelcoder.verify import VerifyOptions, peers
 from kernelcoder.verify.builder import NativeBuilder
 from kernelcoder.verify.compile import FLAGS
 from kernelcoder.verify.contest import Contest, Contestant
@@ -35,18 +38,23 @@ extern "C" void kernel(const DLTensor *x, DLTensor *y) {
   for (int i = 0; i < x->ndim; ++i) n *= x->shape[i];
   for (int64_t i = 0; i < n; ++i) out[i] = in[i] < 0.0f ? 0.0f : in[i];
 }
-// variant %d
+extern "C" const int variant = %d;
 """
+PEER = "peer: spawn python, import torch, g++, ctypes, allclose"
+COMPILED, PRECOMPILED = "no header, 5 holdouts, compiled", "no header, 5 holdouts, precompiled"
+_AGAIN = ("kernelcoder.h, all holdouts, precompiled",)
+_INCLUDE = Path(__file__).resolve().parent.parent / "backends" / "include"
 _AA_BLOCKS, _AA_ROUNDS = 8, 16
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """One throughput figure over ``n`` candidates: wall and CPU milliseconds per candidate, and the
-    CPU milliseconds spent compiling."""
+    """One throughput figure over ``n`` distinct candidates judged ``workers`` at a time: wall and
+    CPU milliseconds per candidate, and the CPU milliseconds spent compiling."""
 
     name: str
     n: int
+    workers: int
     verified: int
     wall_ms: float
     cpu_ms: float
@@ -54,7 +62,7 @@ class Rate:
 
     @property
     def per_minute(self) -> float:
-        """Candidates per wall minute, one worker."""
+        """Candidates per wall minute."""
         return 60_000 / self.wall_ms
 
 
@@ -95,53 +103,110 @@ def five_holdouts(task: Task) -> Task:
         )
 
     return dataclasses.replace(
-        task, visible=task.visible[:1], holdout=holdout, digest=task.digest + "-five"
+        task,
+        visible=task.visible[:1],
+        holdout=holdout,
+        digest=task.digest + "-five",
+        timing=(),  # held-out copies of the timed shapes, and what properties derive, are cases too
+        properties=(),
     )
 
 
-def rate(name: str, verifier: KernelVerifier, task: Task, sources: list[str], key: str) -> Rate:
-    """Verify each source once, without timing, and account for it."""
-    verifier.verify(task, Candidate(sources[0] + "// warm-up\n", "cpp", "cpu"), key, timing=False)
-    cpu, wall, compiling, verified = tree_cpu(), time.perf_counter(), 0.0, 0
-    for source in sources:
-        verdict = verifier.verify(task, Candidate(source, "cpp", "cpu"), key, timing=False)
-        verified += verdict.verified
-        compiling += verdict.seconds.get("compile_cpu", 0.0)
-    n = len(sources)
-    spent, waited = tree_cpu() - cpu, time.perf_counter() - wall
-    return Rate(name, n, verified, waited * 1e3 / n, spent * 1e3 / n, compiling * 1e3 / n)
+def rate(
+    name: str,
+    verifier: KernelVerifier,
+    task: Task,
+    candidates: Sequence[Candidate],
+    key: str,
+    workers: int = 1,
+) -> Rate:
+    """Verify each candidate once, without timing, ``workers`` at a time, and account for it; the
+    last ``workers`` ones only warm up."""
+
+    def one(candidate: Candidate) -> Verdict:
+        return verifier.verify(task, candidate, key, timing=False)
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(one, candidates[-workers:]))  # slots, answers and shared memory
+        candidates = candidates[:-workers]
+        verifier.twins.clear()
+        cpu, wall = tree_cpu(), time.perf_counter()
+        verdicts = list(pool.map(one, candidates))
+        spent, waited = tree_cpu() - cpu, time.perf_counter() - wall
+    n = len(candidates)
+    return Rate(
+        name, n, workers, sum(verdict.verified for verdict in verdicts),
+        waited * 1e3 / n, spent * 1e3 / n,
+        sum(verdict.seconds.get("compile_cpu", 0.0) for verdict in verdicts) * 1e3 / n,
+    )  # fmt: skip
 
 
 def bare_compiler(sources: list[str], folder: Path) -> Rate:
     """The floor: the same files through ``g++ -c`` and ``ld``, unsandboxed, and nothing else."""
-    include = Path(__file__).resolve().parent.parent / "backends" / "include"
     source, target = folder / "floor.cpp", folder / "floor.o"
     cpu, wall = tree_cpu(), time.perf_counter()
     for text in sources:
         source.write_text(text)
-        command = ["g++", *FLAGS, f"-I{include}", "-c", str(source), "-o", str(target)]
+        command = ["g++", *FLAGS, f"-I{_INCLUDE}", "-c", str(source), "-o", str(target)]
         subprocess.run(command, check=True)
         subprocess.run(["ld", "-shared", str(target), "-o", str(folder / "floor.so")], check=True)
     n = len(sources)
     spent, waited = tree_cpu() - cpu, time.perf_counter() - wall
-    return Rate("floor: bare g++ and ld", n, 0, waited * 1e3 / n, spent * 1e3 / n, spent * 1e3 / n)
+    each = waited * 1e3 / n, spent * 1e3 / n, spent * 1e3 / n
+    return Rate("floor: bare g++ and ld", n, 1, 0, *each)
+
+
+def peer(sources: list[str], folder: Path, workers: int) -> Rate:
+    """The usual evaluator (peers.py) on the same files."""
+    cpu, wall = tree_cpu(), time.perf_counter()
+    right = peers.evaluate(sources, folder, [*FLAGS, f"-I{_INCLUDE}"], workers)
+    spent, waited = tree_cpu() - cpu, time.perf_counter() - wall
+    n = len(sources)
+    return Rate(PEER, n, workers, right, waited * 1e3 / n, spent * 1e3 / n, 0.0)
+
+
+def _native(sources: list[str]) -> list[Candidate]:
+    return [Candidate(source, "cpp", "cpu") for source in sources]
 
 
 def rates(task: Task, options: VerifyOptions, cache: Path, n: int) -> list[Rate]:
-    """Floor (header-free, five holdouts) and real (helper header, all hidden cases), each compiled
-    afresh and again from the compile cache. ``cache`` must start empty for the first to mean it."""
-    verifier = KernelVerifier(dataclasses.replace(options, timing=False), cache, 1)
+    """Floor, peer, and ours: header-free with five holdouts as the peer has five cases, and real
+    (helper header, all hidden cases), each compiled afresh and again from the compile cache.
+    ``task`` must be relu; ``cache`` must start empty.
+
+    Every candidate is distinct as a program, not only as a text, so that none is spared."""
+    few = max(4, n // 10)
     small = five_holdouts(task)
-    floor = [_RELU % i for i in range(n)]
-    full = [f"{task.solutions['cpu']}\n// variant {i}\n" for i in range(n)]
+    full = [f'{task.solutions["cpu"]}\nextern "C" const int variant = {i};\n' for i in range(n + 1)]
+    found = [bare_compiler([_RELU % i for i in range(n)], cache)]
+    for workers in (1, 2):
+        sources = [_RELU % i for i in range(2 * workers * n, 2 * workers * n + n + workers)]
+        found.append(peer(sources[:few], cache, workers))
+        verifier = KernelVerifier(dataclasses.replace(options, timing=False), cache, workers)
+        try:
+            for name in (COMPILED, PRECOMPILED):
+                found.append(rate(name, verifier, small, _native(sources), "few", workers))
+            if workers == 1:
+                for name in ("kernelcoder.h, all holdouts, compiled", *_AGAIN):
+                    found.append(rate(name, verifier, task, _native(full), "all"))
+        finally:
+            verifier.close()
+    return [*found, *python_rates(small, options, cache, n)]
+
+
+def python_rates(task: Task, options: VerifyOptions, cache: Path, n: int) -> list[Rate]:
+    """Distinct Python candidates through the warm zygote; none where that cannot run."""
+    from kernelcoder.verify.python_builder import PythonBuilder  # loads torch's zygote code
+
+    options = dataclasses.replace(options, timing=False, library="allowed")
+    sources = [f"def kernel(x, y):\n    y.copy_(x.relu())  # {i}\n" for i in range(n + 1)]
     try:
-        return [
-            bare_compiler(floor, cache),
-            rate("no header, 5 holdouts, compiled", verifier, small, floor, "throughput"),
-            rate("no header, 5 holdouts, precompiled", verifier, small, floor, "throughput"),
-            rate("kernelcoder.h, all holdouts, compiled", verifier, task, full, "throughput"),
-            rate("kernelcoder.h, all holdouts, precompiled", verifier, task, full, "throughput"),
-        ]
+        verifier = KernelVerifier(options, cache, 1, PythonBuilder(options, cache))
+    except CannotRun:
+        return []
+    try:
+        candidates = [Candidate(source, "python", "torch") for source in sources]
+        return [rate("Python, 5 holdouts", verifier, task, candidates, "few")]
     finally:
         verifier.close()
 
