@@ -83,8 +83,9 @@ def timings(events: Sequence[Event]) -> Iterator[str]:
 
 
 def _wrong_total(timing: Timing) -> str:
-    """Which total does not follow, "" if all do (or if the timing has no cases to follow from)."""
-    cases = timing.cases
+    """Which total does not follow, "" if all do (or if the timing has no cases to follow from).
+    Held-out cases are in no total."""
+    cases = [case for case in timing.cases if not case.heldout]
     if not cases:
         return ""
     if not _equal(timing.seconds, math.fsum(case.seconds for case in cases)):

@@ -127,10 +127,19 @@ class ToldVerifier:
         self.verified: list[tuple[str, str]] = []
         self.retimed: list[list[str]] = []
         self.infra = 0
+        self.incumbents: dict[str, float | None] = {}
         self._guard = threading.Lock()
 
-    def verify(self, task: Task, candidate: Candidate, key: str, timing: bool = True) -> Verdict:
+    def verify(
+        self,
+        task: Task,
+        candidate: Candidate,
+        key: str,
+        timing: bool = True,
+        incumbent: float | None = None,
+    ) -> Verdict:
         with self._guard:
+            self.incumbents[candidate.sha] = incumbent
             self.verified.append((candidate.sha, key))
             if self.infra:
                 self.infra -= 1

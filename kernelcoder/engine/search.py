@@ -290,16 +290,25 @@ class TaskRun:
             note = self._rows[ordinal]["candidate"]["note"]
             verdict = Verdict("no_candidate", "generated", note or "no kernel in the reply")
         else:
-            verdict = self._verify(candidate)
+            verdict = self._verify(candidate, self._best(ordinal))
         data = to_json(verdict) | {"log": self._ledger.blob(verdict.log)}
         self._write("verdict", ordinal, {"verdict": data, "duplicate_of": None})
 
-    def _verify(self, candidate: Candidate) -> Verdict:
+    def _best(self, ordinal: int) -> float | None:
+        """The best search speedup among the attempts that were visible when this one was asked for:
+        the same whoever was faster since."""
+        visible = self._futures[: max(0, ordinal - self._window + 1)]
+        speeds = [future.result().speedup(self._setting.baseline) for future in visible]
+        return max((speed for speed in speeds if speed is not None), default=None)
+
+    def _verify(self, candidate: Candidate, best: float | None) -> Verdict:
         """The verdict on the cell's holdouts of this task. The verifier tries again by itself after
         a fault of its own; what still ends in ``infra_error`` is recorded and quarantined."""
         setting = self._setting
         key = random_key(setting.holdout_key, self._task.id)
-        return setting.verifier.verify(self._task, candidate, key, timing=setting.timing)
+        return setting.verifier.verify(
+            self._task, candidate, key, timing=setting.timing, incumbent=best
+        )
 
     def _original(self, ordinal: int, candidate: Candidate) -> int | None:
         """The first earlier attempt with this very candidate and a verdict on it. Waits for

@@ -147,6 +147,7 @@ def outcome_words(outcome: str) -> str:
     return {
         "verified": "verified",
         "not reproduced": "not reproduced when run again",
+        "not re-timed": "the machine failed when it was timed again",
         "failed": "no right kernel",
         "quarantined": "the machine failed at every attempt",
         "in progress": "in progress",

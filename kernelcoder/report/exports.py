@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelcoder import wording
-from kernelcoder.report import claims, environment, html, table
+from kernelcoder.report import claims, environment, html, shrinkage, table
 from kernelcoder.report.quote import code_span, visible
 from kernelcoder.report.rows import FAST_P, Row, attempt_rows, cell_row, task_rows
 from kernelcoder.report.source import CellRun
@@ -101,6 +101,13 @@ def markdown(runs: Sequence[CellRun], origin: str = "") -> str:
     out += ["", "## Tasks", ""]
     for row, label in zip(rows, labels, strict=True):
         out += [f"### {label}", "", *_tasks([t for t in tasks if t["cell"] == row["cell"]]), ""]
+    if shrinkage.known(rows):
+        head = ["cell", *(shrinkage.WORDS[name] for name in shrinkage.NAMES)]
+        shrunk = [
+            [label, *(_cell(text) for text in shrinkage.cell_texts(row))]
+            for row, label in zip(rows, labels, strict=True)
+        ]
+        out += ["## Winner's curse", "", shrinkage.NOTE, "", *_grid(head, shrunk), ""]
     out += ["## Where attempts ended", ""]
     for run, row, label in zip(runs, rows, labels, strict=True):
         steps = ", ".join(f"{n} {stage}" for stage, n in row["funnel"].items())

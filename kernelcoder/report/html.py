@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import resources
 
 from kernelcoder import wording
-from kernelcoder.report import charts, claims, environment, payload, sections
+from kernelcoder.report import charts, claims, environment, payload, sections, shrinkage_section
 from kernelcoder.report.quote import esc, script_json
 from kernelcoder.report.rows import Row, cell_row, task_rows
 from kernelcoder.report.source import CellRun
@@ -37,6 +37,7 @@ def page(runs: Sequence[CellRun], origin: str = "") -> str:
         ("fast", "How much faster, on how many", charts.fast_section(runs, rows, labels)),
         ("tasks", "Tasks", sections.tasks_overview(rows, tasks, labels)
          + sections.tasks_details(rows, tasks, labels)),
+        ("curse", "Winner's curse", shrinkage_section.section(rows, tasks, labels)),
         ("funnel", "Where attempts ended", sections.funnel(rows, labels)),
         ("attempts", "Attempts", sections.attempts(runs, tasks, labels)),
         ("environment", "Environment and reproduction", _environment(runs, rows, labels, origin)),

@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from kernelcoder import wording
 from kernelcoder.records import Timing, Verdict
 from kernelcoder.report.source import CellRun, TaskRun, Try
 
@@ -142,6 +143,8 @@ def _verdict(
         "mode": verdict.mode,
         "reason": pool.add(verdict.reason) if verdict.reason else None,
         "evidence": [pool.add(fact) for fact in verdict.evidence],
+        "labels": list(verdict.labels),
+        "checked": pool.add(wording.checks(verdict.checked)) if verdict.checked else None,
         "log": pool.add(run.blob(verdict.log)) if verdict.log else None,
         "cases": table,
         "timing": _timing(verdict.timing),

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from kernelcoder.budget import stage_seconds
-from kernelcoder.records import STAGES, STATUSES, Ratio, Timing
-from kernelcoder.report import stats
+from kernelcoder.records import STAGES, STATUSES, Ratio, Timing, Verdict
+from kernelcoder.report import shrinkage, stats
 from kernelcoder.report.source import CellRun, TaskRun, Try, load_all, tokens_of
 
 Row = dict[str, Any]
@@ -83,6 +83,7 @@ def cell_row(run: CellRun) -> Row:
         **spent,
         **_funnel(tries),
         **_quarantine(run.tasks),
+        **shrinkage.cell_fields([_shrunk(task) for task in run.tasks]),
         "infra": len(run.infra),
         "model_id": run.model_id,
         "language_model": run.language_model,
@@ -192,7 +193,16 @@ def _funnel(tries: Sequence[Try]) -> Row:
         "funnel": {**at_least, "candidates": sum(bool(t.candidate) for t in tries)},
         "statuses": {status: ended[status] for status in STATUSES if ended[status]},
         "duplicates": sum(t.duplicate_of is not None for t in tries),
+        "labels": _labels(verdicts),
     }
+
+
+def _labels(verdicts: Sequence[Verdict]) -> dict[str, dict[str, int]]:
+    """Status -> label -> how many attempts, most frequent first: what judges noticed."""
+    found: dict[str, Counter[str]] = {}
+    for verdict in verdicts:
+        found.setdefault(verdict.status, Counter()).update(verdict.labels)
+    return {status: dict(each.most_common()) for status, each in sorted(found.items()) if each}
 
 
 def _quarantine(tasks: Sequence[TaskRun]) -> Row:
@@ -231,12 +241,20 @@ def _task_row(run: CellRun, task: TaskRun) -> Row:
         "roofline_fraction": final.roofline_fraction if final else None,
         "kernel_seconds": final.seconds if final else None,
         **ratio_fields("search", ratio_over(search, task.baseline)),
+        **_shrunk(task),
         "tokens": _total([t.tokens for t in task.tries if t.usage is not None]),
         "cost": _total([t.usage.cost_usd for t in task.tries if t.usage is not None]),
         "seconds": math.fsum(t.seconds or 0.0 for t in task.tries),
         "digest": task.digest,
     }
     return row
+
+
+def _shrunk(task: TaskRun) -> Row:
+    """What is left of the chosen kernel's search speedup, and of the final one elsewhere."""
+    winner = task.winner
+    search = ratio_over(winner.verdict.timing if winner and winner.verdict else None, task.baseline)
+    return shrinkage.task_fields(search.median if search else None, task.final, task.baseline)
 
 
 def ratio_fields(name: str, ratio: Ratio | None) -> Row:
@@ -277,6 +295,8 @@ def _attempt_row(run: CellRun, task: TaskRun, t: Try) -> Row:
         **ratio_fields("search", ratio_over(verdict.timing if verdict else None, task.baseline)),
         "cases": len(verdict.cases) if verdict else None,
         "cases_ok": sum(case.ok for case in verdict.cases) if verdict else None,
+        "checked": dict(verdict.checked) if verdict else {},
+        "labels": list(verdict.labels) if verdict else [],
         "tokens": t.tokens,
         "input_tokens": usage.input_tokens if usage else None,
         "output_tokens": usage.output_tokens if usage else None,

@@ -170,7 +170,7 @@ def funnel(rows: Sequence[Row], labels: Sequence[str]) -> str:
         causes = table(["ended as", "meaning", "attempts", "share"], ends, kind="ends")
         out.append(
             f"<section><h3>{esc(label)}</h3><p>{wording.tally(total, 'attempt')}{repeat}.</p>"
-            f"{_quarantine(row)}"
+            f"{_quarantine(row)}{_noticed(row)}"
             f'<div class="pair funnel">{table(["reached", "", "attempts", "share"], lines)}'
             f"{causes if ends else ''}</div>"
             "</section>"
@@ -185,6 +185,17 @@ def _quarantine(row: Row) -> str:
     lost = wording.tally(row["quarantined"], "attempt")
     why = evidence(row["quarantined_reasons"][0][1])
     return f"<p>{lost} quarantined (infra_error), in no other count; most often {why}.</p>"
+
+
+def _noticed(row: Row) -> str:
+    """What the judge noticed in attempts that failed for what they did, label by label."""
+    parts = [
+        f"{esc(claims.STATUS_WORDS[status])}: "
+        + ", ".join(f"{esc(label)} ({n})" for label, n in row["labels"][status].items())
+        for status in ("cheating", "refused")
+        if row["labels"].get(status)
+    ]
+    return f"<p>Noticed in attempts: {'; '.join(parts)}.</p>" if parts else ""
 
 
 def _percent(part: int, whole: int) -> str:

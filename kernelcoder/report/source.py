@@ -16,6 +16,7 @@ from typing import Any
 
 from kernelcoder import ledger
 from kernelcoder.budget import stage_seconds
+from kernelcoder.choosing import MACHINE
 from kernelcoder.errors import Error, Problem
 from kernelcoder.records import CaseResult, Proposal, Timing, Usage, Verdict, from_json
 
@@ -116,14 +117,15 @@ class TaskRun:
     @property
     def outcome(self) -> str:
         """``verified``, ``not reproduced`` (verified once, but no finalist held when run again),
-        ``failed``, ``quarantined`` (the machine failed at every attempt), or ``in progress``. A
-        closed set."""
+        ``not re-timed`` (the same, but because the machine failed), ``failed``, ``quarantined``
+        (the machine failed at every attempt), or ``in progress``. A closed set."""
         if self.winner is not None:
             return "verified"
         if not self.ended:
             return "in progress"
         if any(t.verdict is not None and t.verdict.verified for t in self.tries):
-            return "not reproduced"
+            failed = any(final.reason.startswith(MACHINE) for final in self.finals)
+            return "not re-timed" if failed else "not reproduced"
         return "quarantined" if self.tries and not self.judged else "failed"
 
 
@@ -331,6 +333,7 @@ def _verdict(data: Mapping[str, Any]) -> Verdict:
     """A Verdict; its cases are built by hand because a large ledger holds a million of them."""
     cases = tuple(CaseResult(**{**case, "shape": tuple(case["shape"])}) for case in data["cases"])
     fields = {**data, "cases": cases, "evidence": tuple(data["evidence"])}
+    fields["labels"] = tuple(data.get("labels", ()))  # ledgers of old have none
     return Verdict(**{**fields, "timing": from_json(Timing | None, data["timing"])})
 
 

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from kernelcoder import wording
 from kernelcoder.records import STAGES
-from kernelcoder.report import claims
+from kernelcoder.report import claims, shrinkage
 from kernelcoder.report.quote import code_span
 
 Row = Mapping[str, Any]
@@ -40,6 +40,11 @@ def print_cells(rows: Sequence[Row], stream: TextIO | None = None) -> None:
         for index, line in enumerate(grid(head, body)):
             bold = title == "results" and best is not None and index == best + 1
             print(_paint(line, BOLD, color and bold), file=out)
+        print(file=out)
+    if shrinkage.known(rows):
+        print(_paint("winner's curse: what was left when timed again", DIM, color), file=out)
+        for line in grid(*_shrunk(names, rows)):
+            print(line, file=out)
         print(file=out)
     for name, row in zip(names, rows, strict=True):
         print(_wrap(f"{name}: {failures(row)}"), file=out)
@@ -127,13 +132,25 @@ def _funnel(names: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], list[
     return head, body
 
 
+def _shrunk(names: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    head = ["cell", *(shrinkage.WORDS[name] for name in shrinkage.NAMES)]
+    body = zip(names, rows, strict=True)
+    return head, [[name, *shrinkage.cell_texts(row)] for name, row in body]
+
+
 def failures(row: Row) -> str:
     """How the attempts that did not verify ended, most frequent first."""
     bad = {status: n for status, n in row["statuses"].items() if status != "verified"}
     if not bad:
         return "no attempt failed" if row["attempts"] else "no attempt yet"
     ordered = sorted(bad.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{n} {status}" for status, n in ordered)
+    return ", ".join(f"{n} {status}{_noticed(row, status)}" for status, n in ordered)
+
+
+def _noticed(row: Row, status: str) -> str:
+    """What the judge noticed in the attempts that cheated or were refused, by label."""
+    found = row["labels"].get(status) if status in ("cheating", "refused") else None
+    return f" ({', '.join(f'{name}: {n}' for name, n in found.items())})" if found else ""
 
 
 def quarantine(name: str, row: Row) -> list[str]:

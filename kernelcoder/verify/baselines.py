@@ -89,6 +89,11 @@ class Baselines:
             raise BaselineFailed(reply["error"])
         return dict(reply)
 
+    @property
+    def pid(self) -> int:
+        """The worker's process id; 0 before the first use."""
+        return self._process.pid if self._process is not None else 0
+
     def map(
         self, name: str, fds: Sequence[int], layout: Sequence[Any], scalars: Sequence[Any]
     ) -> None:
@@ -109,10 +114,11 @@ class Baselines:
         self._ask({"op": "prepare", "region": name, "task": task, "kind": kind})
 
     def window(self, name: str, task: str, kind: str, count: int) -> int:
-        """CPU nanoseconds of running calls 0 ... count-1 once each, the process's own reading."""
+        """Nanoseconds charged for running calls 0 ... count-1 once each, the process's own reading
+        under the rule that holds for candidates (threads.py)."""
         message: dict[str, Any] = {"op": "window", "region": name, "task": task, "kind": kind}
         message |= {"count": count}
-        return int(self._ask(message, seconds=_WINDOW_SECONDS)["cpu_ns"])
+        return int(self._ask(message, seconds=_WINDOW_SECONDS)["charged_ns"])
 
     def kill(self) -> None:
         """End the worker at once, from any thread; whoever waits for it gets BaselineFailed."""

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fresh inputs for every timed call, and spot checks of what timed calls wrote.
 
-A *bench* owns the shared memory of one timed case. Before each run its inputs become windows, at
-secret random offsets, of pools of random values, scaled and shifted by secret random amounts: one
-pass over memory, no generator in the way, and no value a kernel could have seen before. All outputs
-are poisoned; after the run some rows of one call, drawn then, are compared with the float64 oracle.
+A *bench* owns the shared memory of one timed case. Before each run every input becomes a random
+mixture of two windows, at secret random offsets, of two pools of random values: one pass over
+memory, no generator in the way, no value a kernel could have seen before, and no window that is a
+shifted or scaled copy of an earlier one, of which sums could have been kept. Now and then the
+inputs are *wild* instead: of another value family, or sorted, so that a kernel which is right on
+ordinary numbers only cannot pass for fast. All outputs are poisoned; after the run some rows of one
+call, drawn then, are compared with the float64 oracle.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +30,13 @@ from kernelcoder.verify.regions import Call, Regions
 _SLACK = 1 << 16
 _ROWS_CHECKED = 8
 _POISON = 0xA7
+# Weight of the second window. Away from zero, so that it is never the first one alone; positive, so
+# that positive inputs stay positive.
+_MIXTURE = (0.25, 0.75)
+# Value families of wild rounds: nothing special (NaN, infinity), nothing slow (subnormal numbers).
+WILD = ("large", "negative", "tiny", "constant", "mixed", "shifted", "sorted")
+# Elements up to which every wild round gets new pools; larger cases keep their first ones.
+_CHEAP = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +56,11 @@ class Bench:
         tensors = [task.make_inputs(case, rng.getrandbits(31)) for _ in range(calls)]
         outputs = tuple((tuple(case.shapes[arg.name]), case.dtype) for arg in task.outputs)
         self.regions = Regions([Call(tuple(inputs), outputs, self.scalars) for inputs in tensors])
+        mixed_in = task.make_inputs(case, rng.getrandbits(31))
         self._pools = [self._pool(tensor) for tensor in tensors[0]]
+        self._others = [self._pool(tensor) for tensor in mixed_in]
+        self._wild: list[list[Tensor]] = []
+        self._odd = rng.randrange(2)
         self.count = calls
         self.name = f"{task.id}:{case.name}:{rng.getrandbits(48):x}"
         self._sliced = _sliced_inputs(task, tensors[0], self.scalars)
@@ -81,26 +97,51 @@ class Bench:
             place.bytes for call in range(self.count) for place in self.regions.offsets(call)
         )
 
-    def refresh(self, count: int) -> None:
-        """Give every input of the first ``count`` calls new contents."""
-        for call, (index, pool) in itertools.product(range(count), enumerate(self._pools)):
+    def refresh(self) -> None:
+        """Give every input of every call new contents."""
+        for call, (index, pool) in itertools.product(range(self.count), enumerate(self._pools)):
             target = self.regions.input(call, index)
-            n = target.numel()
-            start = self._rng.randrange(pool.numel() - n + 1)
-            window = pool[start : start + n].view(target.shape)
-            # A window alone is a shifted copy of what a kernel has seen and could have stored; with
-            # a random scale and offset every value is new. Positive inputs stay positive.
-            shift = torch.tensor(self._rng.uniform(0.0, 0.1), dtype=target.dtype)
-            torch.add(shift, window, alpha=self._rng.uniform(0.9, 1.1), out=target)
+            weight = self._rng.uniform(*_MIXTURE)
+            first = self._window(pool, target)
+            torch.add(first, self._window(self._others[index], target), alpha=weight, out=target)
+
+    def _window(self, pool: Tensor, target: Tensor) -> Tensor:
+        start = self._rng.randrange(pool.numel() - target.numel() + 1)
+        return pool[start : start + target.numel()].view(target.shape)
+
+    def run_wild(self) -> None:
+        """Give every input of every call values of another family, drawn now: every other call
+        large ones, where they are legal."""
+        if not self._wild or sum(pool.numel() for pool in self._pools) <= _CHEAP:
+            some = self._rng.sample(WILD, len(WILD))
+            self._wild = [self._wild_pools(some), self._wild_pools(["large", *some])]
+        for call in range(self.count):
+            for index, pool in enumerate(self._wild[(call + self._odd) % 2]):
+                target = self.regions.input(call, index)
+                target.copy_(self._window(pool, target))
+        self._odd ^= 1
+
+    def _wild_pools(self, families: Sequence[str]) -> list[Tensor]:
+        """Pools of the first of some families that is legal for this task."""
+        for family in families:
+            values = "normal" if family == "sorted" else family
+            case = dataclasses.replace(self.case, values=values)
+            try:
+                tensors = self.task.make_inputs(case, self._rng.getrandbits(31))
+            except ValueError:  # not legal for this task: another one is
+                continue
+            pools = [self._pool(tensor) for tensor in tensors]
+            return [pool.sort().values for pool in pools] if family == "sorted" else pools
+        return self._pools
 
     def poison(self) -> None:
         """Overwrite all outputs, so that nothing of what others wrote can pass for an answer."""
         self.regions.poison(_POISON)
 
-    def choose(self, count: int) -> Check:
-        """Which of the first ``count`` calls, and which of its rows, to look at: drawn after the
-        run, so that nothing a kernel can see tells them apart."""
-        call = self._rng.randrange(count)
+    def choose(self, first: int, count: int) -> Check:
+        """Which of ``count`` calls from ``first`` on, and which of its rows, to look at: drawn
+        after the run, so that nothing a kernel can see tells them apart."""
+        call = first + self._rng.randrange(count)
         output = self.regions.output(call)
         height = output.shape[0] if self._sliced is not None and output.ndim else 0
         rows = self._rng.sample(range(height), min(height, _ROWS_CHECKED))

@@ -25,8 +25,15 @@ from kernelcoder.verify import Finalist
 class Cased(ToldVerifier):
     """Every timing has two cases that its totals follow from; some verdicts are our own fault."""
 
-    def verify(self, task: Task, candidate: Candidate, key: str, timing: bool = True) -> Verdict:
-        found = super().verify(task, candidate, key, timing)
+    def verify(
+        self,
+        task: Task,
+        candidate: Candidate,
+        key: str,
+        timing: bool = True,
+        incumbent: float | None = None,
+    ) -> Verdict:
+        found = super().verify(task, candidate, key, timing, incumbent)
         return dataclasses.replace(found, timing=cased(found.timing))
 
     def retime(self, task: Task, candidates: Sequence[Candidate], key: str) -> list[Finalist]:

@@ -133,6 +133,25 @@ def test_only_results_before_the_window_are_seen(tmp_path: Path) -> None:
     assert {event.data["window"] for event in of_kind(found, "ask")} == {3}
 
 
+@pytest.mark.parametrize("workers", [1, 6])
+def test_the_best_so_far_is_told_from_visible_attempts_only(tmp_path: Path, workers: int) -> None:
+    verifier = ToldVerifier(dawdle_s=0.01)
+    found = lab(
+        tmp_path, verifier=verifier, model=ScriptedModel(), budget=10, window=3, workers=workers
+    ).run()
+    assert {event.data["window"] for event in of_kind(found, "ask")} == {3}
+    done = attempts(found)
+    told = 0
+    for one in done:
+        if one.candidate is None or one.duplicate_of is not None:
+            continue
+        visible = [a.speedup("eager") for a in done[: max(0, one.ordinal - 2)]]
+        best = max((speed for speed in visible if speed is not None), default=None)
+        assert verifier.incumbents[one.candidate.sha] == best
+        told += best is not None
+    assert told
+
+
 def test_a_method_that_names_what_it_cannot_see_is_a_bug(tmp_path: Path) -> None:
     bad = ModuleType("kernelcoder.methods.bad")
     bad.draft_only = False  # type: ignore[attr-defined]

@@ -137,6 +137,8 @@
     if (t.hint !== undefined) out.push(el("p", {}, "Hint given: "), quote(raw(t.hint)));
     if (t.reason !== undefined) out.push(quote(raw(t.reason)));
     if (t.evidence) out.push(...t.evidence.map((fact) => quote(raw(fact))));
+    if (t.labels) out.push(el("p", {}, el("small", {}, shown(`Noticed: ${t.labels.join(", ")}.`))));
+    if (t.checked !== undefined) out.push(el("p", {}, el("small", {}, shown(`Checked: ${raw(t.checked)}.`))));
     if (t.note !== undefined) out.push(quote(raw(t.note)));
     if (t.status && t.status !== "no_candidate") out.push(fold("Cases", () => caseTable(t, task), t.status === "incorrect"));
     if (t.timing) out.push(fold("Search timing", () => timing(t.timing, "Search timing (not a result)."), false));
