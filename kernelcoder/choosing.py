@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+# How the reason of a finalist begins that the machine, not the kernel, kept from being timed.
+MACHINE = "infra_error:"
+
 
 def choose(
     finalists: Sequence[Mapping[str, Any]], baseline: str, timing: bool
@@ -25,6 +28,8 @@ def choose(
         return min(int(one["ordinal"]) for one in finalists), "first verified, timing is off"
     held = [one for one in finalists if one["report"] is not None]
     if not held:
+        if any(str(one["reason"]).startswith(MACHINE) for one in finalists):
+            return None, "the machine failed while finalists were timed again"
         return None, "no finalist held up when timed again"
     if len(held) == 1:
         survived = "" if len(finalists) == 1 else " that held up"

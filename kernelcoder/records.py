@@ -34,6 +34,8 @@ STAGES: tuple[str, ...] = typing.get_args(Stage)
 Role = Literal["draft", "refine", "debug", "rewrite", "cross", "plan", "probe", "seed"]
 ROLES: tuple[str, ...] = typing.get_args(Role)
 Mode = Literal["native", "interpreted", "emulated", "compiled-only"]
+# A verdict that counts what it checked cannot be "verified" with none of these.
+NEEDED: tuple[str, ...] = ("cases", "elements", "passes")
 BASELINES: tuple[str, ...] = ("eager", "compile", "library", "reference")
 
 
@@ -190,6 +192,7 @@ class CaseTiming:
     seconds: float
     speedup: Mapping[str, Ratio]
     roofline_fraction: float | None
+    heldout: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +211,9 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the verifier found. ``reason`` is one sentence; ``evidence`` are the facts behind it."""
+    """What the verifier found. ``reason`` is one sentence; ``evidence`` are the facts behind it;
+    ``checked`` counts what was looked at (cases, elements, passes, ...; names in wording.py);
+    ``labels`` are short names of what was noticed, from the closed set in verify/labels.py."""
 
     status: Status
     stage: Stage
@@ -220,6 +225,8 @@ class Verdict:
     log: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    checked: Mapping[str, int] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES or self.stage not in STAGES:
@@ -229,6 +236,8 @@ class Verdict:
             raise ValueError(f"status {self.status!r} contradicts stage {self.stage!r}")
         if good and (not self.cases or not all(case.ok for case in self.cases)):
             raise ValueError("verified needs cases, all of them right")
+        if good and self.checked and not all(self.checked.get(name) for name in NEEDED):
+            raise ValueError(f"verified needs something compared: {dict(self.checked)}")
         if self.timing is not None and (not good or self.mode != "native"):
             raise ValueError("only a verified kernel run natively carries timing")
         if (self.stage == "measured") != (self.timing is not None):

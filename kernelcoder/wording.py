@@ -4,7 +4,24 @@ knows (never a zero, never a question mark)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 UNKNOWN = "unknown"
+# What ``Verdict.checked`` may count, in the order in which it is shown.
+CHECKS: Mapping[str, str] = {
+    "symbols": "symbols audited",
+    "cases": "cases",
+    "hidden_cases": "of them hidden",
+    "passes": "passes",
+    "calls": "kernel calls",
+    "elements": "elements compared",
+    "properties": "properties",
+    "timed_rounds": "timed rounds",
+    "wild_rounds": "of them on wild inputs",
+    "spot_checks": "outputs checked while timed",
+    "operators": "library operators seen",
+    "samples": "program counter samples",
+}
 
 
 def tally(n: int, noun: str) -> str:
@@ -37,3 +54,9 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def checks(checked: Mapping[str, int]) -> str:
+    """What a verdict looked at: ``27 symbols audited, 57 cases, 50 of them hidden, ...``; "" if it
+    counted nothing."""
+    return ", ".join(f"{n:,} {CHECKS.get(name, name)}" for name, n in checked.items())

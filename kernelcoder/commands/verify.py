@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kernelcoder import errors
+from kernelcoder import errors, wording
 from kernelcoder.errors import CannotRun, Error
 from kernelcoder.records import CaseResult, Timing, Verdict, to_json
 
@@ -173,6 +173,8 @@ def as_json(task: str, backend: str, verdict: Verdict) -> dict[str, Any]:
         "stage": verdict.stage,
         "reason": verdict.reason,
         "evidence": list(verdict.evidence),
+        "labels": list(verdict.labels),
+        "checked": dict(verdict.checked),
         "cases": [
             {name: to_json(getattr(c, name)) for name in _CASE_FIELDS} for c in verdict.cases
         ],
@@ -199,6 +201,10 @@ def _text(task: str, verdict: Verdict) -> list[str]:
     lines = [f"{task}: {verdict.status} ({verdict.stage}) - {verdict.reason}", ""]
     lines += _case_table(verdict.cases)
     lines += [f"  {line}" for line in verdict.evidence]
+    if verdict.labels:
+        lines.append(f"  noticed: {', '.join(verdict.labels)}")
+    if verdict.checked:
+        lines.append(f"  checked: {wording.checks(verdict.checked)}")
     if verdict.log and not verdict.verified:
         lines += ["", *(f"  | {line}" for line in verdict.log.splitlines()[:30])]
     if verdict.timing is not None:
@@ -239,5 +245,9 @@ def _timing_text(timing: Timing) -> list[str]:
             if case.roofline_fraction
             else ""
         )
-        lines.append(f"    {case.case}: {case.seconds * 1e6:.1f} us per call{roof}")
+        held = ", not in the ratios above" if case.heldout else ""
+        over = "".join(
+            f", {ratio.median:.2f}x {name}" for name, ratio in case.speedup.items() if held
+        )
+        lines.append(f"    {case.case}: {case.seconds * 1e6:.1f} us per call{over}{roof}{held}")
     return [*lines, *(f"    {note}" for note in timing.notes)]

@@ -17,7 +17,8 @@ from kernelcoder.task import Task
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """Filled from ``VERIFY_*``. Seconds are wall seconds, memory is MiB of address space."""
+    """Filled from ``VERIFY_*``. Seconds are wall seconds, memory is MiB of address space.
+    ``library`` is "none" (a kernel may call no library) or "allowed" (it may, and it is said)."""
 
     timing: bool
     timeout_seconds: int
@@ -27,6 +28,7 @@ class VerifyOptions:
     baseline: str
     measure_compile: bool
     retime_blocks: int
+    library: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,17 @@ class Finalist:
 class Verifier(Protocol):
     """Thread-safe. Never raises for anything a candidate does."""
 
-    def verify(self, task: Task, candidate: Candidate, key: str, timing: bool = True) -> Verdict:
+    def verify(
+        self,
+        task: Task,
+        candidate: Candidate,
+        key: str,
+        timing: bool = True,
+        incumbent: float | None = None,
+    ) -> Verdict:
         """Compile, smoke test on the visible cases, judge on fresh holdouts drawn from the secret
-        ``key``, then (if ``timing``) a quick search timing."""
+        ``key``, then (if ``timing``) a quick search timing. ``incumbent`` is the best search
+        speedup so far: timing may stop early once this one is clearly below it."""
         ...
 
     def retime(self, task: Task, candidates: Sequence[Candidate], key: str) -> list[Finalist]:

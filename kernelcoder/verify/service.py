@@ -10,88 +10,32 @@ from __future__ import annotations
 import queue
 import time
 import traceback
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from kernelcoder.errors import Error
-from kernelcoder.records import Candidate, Stage, Status, Timing, Verdict
+from kernelcoder.records import Candidate, Stage, Status, Verdict
 from kernelcoder.task import Task
-from kernelcoder.verify import Finalist, VerifyOptions, deaths, isolation
+from kernelcoder.verify import Finalist, VerifyOptions, deaths, isolation, shrink, similarity
 from kernelcoder.verify.builder import Builder, NativeBuilder
+from kernelcoder.verify.census import Finding
 from kernelcoder.verify.compile import Built, trim
-from kernelcoder.verify.judging import Exam, Findings, Judge
-from kernelcoder.verify.oracle import Oracle, Sheet
+from kernelcoder.verify.judging import Exam, Judge
+from kernelcoder.verify.oracle import Oracle
 from kernelcoder.verify.quiet import Quiet
-from kernelcoder.verify.slots import Child, Died, Limits, Slot, Tampered, TimedOut
+from kernelcoder.verify.slots import Child, Died, Limits, Tampered, TimedOut
+from kernelcoder.verify.twins import Twins
+from kernelcoder.verify.work import LOG_LIMIT, Desk, Work
 
 if TYPE_CHECKING:
     from kernelcoder.verify.timing import Timer
 
 # Raise when a verdict may come out differently for the same candidate, task and key.
-VERIFY_VERSION = "2"
-_EXAMS_KEPT = 3
-_LOG_LIMIT = 8000
-
-
-@dataclass(slots=True)
-class Desk:
-    """One worker's slot and the exams it has shared memory for; used by one thread at a time."""
-
-    slot: Slot | None = None
-    exams: OrderedDict[str, Exam] = field(default_factory=OrderedDict)
-
-    def exam(self, name: str, sheet: Sheet) -> Exam:
-        """Shared memory of a sheet, made at first use."""
-        if name not in self.exams:
-            while len(self.exams) >= _EXAMS_KEPT:
-                self.exams.popitem(last=False)[1].close()
-            self.exams[name] = Exam(sheet)
-        self.exams.move_to_end(name)
-        return self.exams[name]
-
-    def close(self) -> None:
-        """End the slot and release the memory; the desk can be used again."""
-        if self.slot is not None:
-            self.slot.close()
-            self.slot = None
-        while self.exams:
-            self.exams.popitem()[1].close()
-
-
-@dataclass(slots=True)
-class Work:
-    """What is known of one candidate so far."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    stage: Stage = "generated"
-    log: str = ""
-    findings: Findings = field(default_factory=Findings)
-
-    def verdict(
-        self,
-        status: Status,
-        reason: str,
-        versions: dict[str, str],
-        evidence: Sequence[str] = (),
-        timing: Timing | None = None,
-    ) -> Verdict:
-        """The verdict with everything gathered on the way."""
-        return Verdict(
-            status=status,
-            stage=self.stage,
-            reason=reason,
-            evidence=(*self.findings.evidence, *evidence),
-            cases=tuple(result for _, result in sorted(self.findings.results.items())),
-            timing=timing,
-            log=self.log[:_LOG_LIMIT],
-            seconds={name: round(value, 6) for name, value in self.seconds.items()},
-            versions=versions,
-        )
+VERIFY_VERSION = "3"
+_TRIES = 5  # a slot or child may be killed from outside, and again
 
 
 class KernelVerifier:
@@ -105,6 +49,7 @@ class KernelVerifier:
         self._builder = builder or NativeBuilder(options, cache)
         self._oracle = Oracle()
         self._quiet = Quiet()
+        self.twins = Twins()
         self._cache = cache
         self._timer: Timer | None = None
         self._desks: queue.LifoQueue[Desk] = queue.LifoQueue()
@@ -124,21 +69,38 @@ class KernelVerifier:
 
             self._timer = Timer(options, cache, self._builder, workers + 1)
 
-    def verify(self, task: Task, candidate: Candidate, key: str, timing: bool = True) -> Verdict:
+    @property
+    def options(self) -> VerifyOptions:
+        """What it was made with."""
+        return self._options
+
+    @property
+    def builder(self) -> Builder:
+        """How candidates of its language are built and run."""
+        return self._builder
+
+    def verify(
+        self,
+        task: Task,
+        candidate: Candidate,
+        key: str,
+        timing: bool = True,
+        incumbent: float | None = None,
+    ) -> Verdict:
         """Judge one candidate; see the protocol. Blocks while all slots are busy."""
         desk = self._desks.get()
         try:
-            for last in (False, True):
+            for tries_left in range(_TRIES - 1, -1, -1):
                 work = Work()
                 try:
-                    return self._verify(desk, work, task, candidate, key, timing)
+                    return self._verify(desk, work, task, candidate, key, timing, incumbent)
                 except Error:
                     raise
                 # The boundary between judge and candidate: a fault of ours must cost neither the
                 # run nor the candidate, whatever its kind.
                 except Exception as fault:  # noqa: BLE001
                     desk.close()
-                    if last:
+                    if not tries_left:
                         return self._infra(work, fault)
             raise AssertionError("unreachable")
         finally:
@@ -153,7 +115,14 @@ class KernelVerifier:
         )
 
     def _verify(
-        self, desk: Desk, work: Work, task: Task, candidate: Candidate, key: str, timing: bool
+        self,
+        desk: Desk,
+        work: Work,
+        task: Task,
+        candidate: Candidate,
+        key: str,
+        timing: bool,
+        incumbent: float | None,
     ) -> Verdict:
         if refusal := self._builder.refuse(candidate.source):
             return work.verdict("refused", refusal, self.versions)
@@ -161,15 +130,19 @@ class KernelVerifier:
             built = self._build(work, candidate.source)
             if not built.ok or built.path is None:
                 return self._not_built(work, built)
-            work.stage = "compiled"
-            if verdict := self._check(desk, work, task, built, key):
+            if verdict := self._audited(work, task, candidate, built):
+                return verdict
+            code = built.path.read_bytes()
+            if verdict := self.twins.check(
+                work, task, key, code, lambda: self._check(desk, work, task, built, key)
+            ):
                 return verdict
         work.stage = "verified"
         count = len(work.findings.results)
         reason = f"all {count} cases are right"
         if not timing or self._timer is None or not task.timing:
             return work.verdict("verified", reason, self.versions)
-        return self._time(work, task, built, key, reason)
+        return self._time(work, task, built, key, reason, incumbent)
 
     def _build(self, work: Work, source: str) -> Built:
         built = self._builder.build(source)
@@ -179,8 +152,9 @@ class KernelVerifier:
         if not self._files_closed:
             # The compiler may have read files that are none of the candidate's business: of what it
             # says, only lines about the candidate's own text are passed on.
-            log = "\n".join(line for line in log.splitlines() if line.startswith("kernel.cpp:"))
-        work.log = trim(log, _LOG_LIMIT)
+            own = ("kernel.cpp:", "kernel.py:")
+            log = "\n".join(line for line in log.splitlines() if line.startswith(own))
+        work.log = trim(log, LOG_LIMIT)
         return built
 
     def _not_built(self, work: Work, built: Built) -> Verdict:
@@ -197,6 +171,21 @@ class KernelVerifier:
         }
         status, reason = texts[built.status]
         return work.verdict(status, reason, self.versions)
+
+    def _audited(
+        self, work: Work, task: Task, candidate: Candidate, built: Built
+    ) -> Verdict | None:
+        """What can be told without running it; a verdict if that is enough."""
+        if built.audit is not None:
+            work.checked["symbols"] = built.audit.symbols
+            work.remarks += built.audit.evidence
+            if status := built.audit.status:
+                work.stage = "generated" if status == "compile_error" else "compiled"
+                return work.verdict(status, built.audit.reason, self.versions)
+        work.stage = "compiled"
+        if remark := similarity.remark(candidate, task.solutions.get(self._builder.backend, "")):
+            work.remarks.append(remark)
+        return None
 
     def _check(self, desk: Desk, work: Work, task: Task, built: Built, key: str) -> Verdict | None:
         """Run the candidate on all cases; a verdict if it fails."""
@@ -216,12 +205,16 @@ class KernelVerifier:
         assert built.path is not None
         child = desk.slot.start(built.path, exam.regions, limits)
         try:
-            return self._examine(work, exam, child)
+            verdict = self._examine(work, exam, child, built)
         finally:
             child.finish()
             work.seconds["check"] = time.monotonic() - start
+        if verdict is not None and verdict.status == "incorrect":
+            with torch.no_grad():
+                return shrink.explained(verdict, sheet, desk.slot, built.path, limits, key)
+        return verdict
 
-    def _examine(self, work: Work, exam: Exam, child: Child) -> Verdict | None:
+    def _examine(self, work: Work, exam: Exam, child: Child, built: Built) -> Verdict | None:
         judge = Judge(exam, child, self._options.timeout_seconds)
         loaded = False
         try:
@@ -235,7 +228,9 @@ class KernelVerifier:
                 if not judge.holdouts():
                     return self._incorrect(work, hidden=True)
                 judge.check_inputs()
-        except TimedOut:
+                return self._witnessed(work, self._builder.witness(exam, child, built))
+        except TimedOut as late:
+            deaths.from_outside(late.exit)
             what = f"no result within {self._options.timeout_seconds} s"
             return self._ended(work, judge, loaded, deaths.Cause("timeout", what))
         except Tampered:
@@ -246,7 +241,11 @@ class KernelVerifier:
             return self._ended(
                 work, judge, loaded, deaths.explain(died.exit, exam.sheet.task, loaded)
             )
-        return None
+
+    def _witnessed(self, work: Work, found: Finding) -> Verdict | None:
+        work.remarks += found.evidence
+        work.checked.update(found.checked)
+        return work.verdict("refused", found.refusal, self.versions) if found.refusal else None
 
     def _ended(self, work: Work, judge: Judge, loaded: bool, why: deaths.Cause) -> Verdict:
         """A candidate that gave no result: name the case it was at, as far as that is visible."""
@@ -265,10 +264,19 @@ class KernelVerifier:
         reason = f"{len(wrong)} of {among} {kind} cases are wrong; {first.name}: {first.cause}"
         return work.verdict("incorrect", reason, self.versions)
 
-    def _time(self, work: Work, task: Task, built: Built, key: str, reason: str) -> Verdict:
+    def _time(
+        self,
+        work: Work,
+        task: Task,
+        built: Built,
+        key: str,
+        reason: str,
+        incumbent: float | None,
+    ) -> Verdict:
         assert self._timer is not None
         start = time.monotonic()
-        outcome = self._timer.search(task, built, key)
+        outcome = self._timer.search(task, built, key, incumbent)
+        work.checked.update(outcome.checked)
         work.seconds["timing"] = time.monotonic() - start
         if outcome.problem:
             work.stage = "smoke_passed"
@@ -294,6 +302,8 @@ class KernelVerifier:
                 ready.append((candidate.sha, self._builder.build(candidate.source)))
             else:
                 why = f"{verdict.status} on fresh hidden cases: {verdict.reason}"
+                if verdict.status == "infra_error":
+                    why = f"infra_error: {verdict.reason}"  # ours, so it must not read as its own
                 found[candidate.sha] = Finalist(candidate.sha, None, None, why)
         if ready:
             with self._quiet.alone():

@@ -184,7 +184,7 @@ def both_ways(options: Mapping[str, Option]) -> Iterator[str]:
         suite_tasks = axis == "SUITE" and name.endswith("_TASKS")  # matrix.tasks builds the name
         custom = axis == "MODEL" and member == "custom"  # fits whatever provider is named
         feeds = any(f"{name}" == need for o in options.values() for need in o.needs)
-        chosen = option.kind == "bool" and name.startswith("VERIFY_BASELINE_")
+        chosen = option.kind == "bool" and name.startswith(("VERIFY_BASELINE_", "VERIFY_LIBRARY_"))
         read = name in fields or name in constants
         if option.prompt and not (read or switch or suite_tasks or custom or feeds or chosen):
             yield f"{option.where}: K9: nothing reads {name}"

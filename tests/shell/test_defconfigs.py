@@ -124,4 +124,5 @@ def test_all_and_nothing(output: Path) -> None:
     least = config.load()
     assert config_files.minimal(config_files.current()) == ""
     off = [n for n, o in least.options.items() if o.kind == "bool" and o.prompt and not full[n]]
-    assert off == ["VERIFY_BASELINE_COMPILED"], "the one switch of a choice that is not chosen"
+    switches = ["VERIFY_BASELINE_COMPILED", "VERIFY_LIBRARY_ALLOWED"]
+    assert off == switches, "the switches of a choice that are not chosen"

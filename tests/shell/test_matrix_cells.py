@@ -73,6 +73,7 @@ def test_what_is_in_scope_changes_an_id(settings: Make) -> None:
         "CONFIG_MAX_TOKENS=100",
         "CONFIG_VERIFY_TIMING=n",
         "CONFIG_VERIFY_BASELINE_COMPILED=y",
+        "CONFIG_VERIFY_LIBRARY_ALLOWED=y",
         "CONFIG_SUITE_CORE_TASKS=relu",
     ):
         assert ids(settings(*on, assignment)) != plain, assignment
@@ -199,7 +200,8 @@ def test_random_configurations_never_crash(settings: Make, seed: int) -> None:
     rng = random.Random(seed)
     options = config.options()
     switches = [n for n, o in options.items() if o.kind == "bool" and o.prompt and not o.needs]
-    switches.remove("VERIFY_BASELINE_EAGER")  # of a choice: off only when another is on
+    for name in ("VERIFY_BASELINE_EAGER", "VERIFY_LIBRARY_NONE"):
+        switches.remove(name)  # of a choice: off only when another is on
     chosen = [f"CONFIG_{name}={rng.choice('yn')}" for name in switches]
     numbers = [o for o in options.values() if o.low is not None and not o.needs]
     chosen += [

@@ -30,6 +30,9 @@ HEAD = '#include <kernelcoder.h>\nextern "C" void kernel(const DLTensor *x, DLTe
         ("__attribute__((constructor)) void early() {}\n" + HEAD + "}", 1, "before or after"),
         ("__attribute__((used, __constructor__(101))) void f() {}\n" + HEAD + "}", 1, "before"),
         ("[[gnu::constructor]] void early() {}\n" + HEAD + "}", 1, "before or after"),
+        ('void f() __attribute__((ifunc("pick")));\n' + HEAD + "}", 1, "chosen by code"),
+        ("#if 0\n#else\n" + HEAD + '  __asm__("cpuid");\n}\n#endif', 5, "assembly"),
+        ("#if 0\n#if 1\n#endif\n#endif\n#include <unistd.h>\n" + HEAD + "}", 5, "header"),
         (
             "/* __attribute__(( */ __attribute__((a)) int k __attribute__((\n constructor));\n"
             + HEAD,
@@ -64,6 +67,7 @@ def test_refused_with_line_and_reason(source: str, line: int, word: str) -> None
         + HEAD
         + "}",
         "#include <sysexits_like_name>\n" + HEAD + "}",
+        "#if 0\n#include <unistd.h>\n#ifdef A\n#else\n#endif\nasm();\n#endif\n" + HEAD + "}",
         "struct Constructor { Constructor() {} };  // constructor\n" + HEAD + "}",
         "struct __attribute__((packed)) P { int constructor; };\n" + HEAD + "}",
         HEAD + "  int plasm = 1'000'000; int miasma = 0, my_syscall = '\\''; (void)plasm;\n}",

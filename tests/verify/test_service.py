@@ -74,6 +74,7 @@ def task() -> Task:
 
 
 def judge(verifier: KernelVerifier, task: Task, source: str, key: str = "00ff") -> Verdict:
+    verifier.twins.clear()  # the same kernel as before is run again
     return verifier.verify(task, Candidate(source, "cpp", "cpu"), key)
 
 
@@ -124,8 +125,8 @@ FAILURES: dict[str, tuple[str, str, str]] = {
         "oom",
         "memory",
     ),
-    # a SIGKILL that nobody here sent is taken for the system's out-of-memory killer
-    "kills itself": (relu("#include <csignal>", "raise(SIGKILL);"), "oom", ""),
+    # the filter refuses it, so that a SIGKILL is always somebody else's doing
+    "kills itself": (relu("#include <csignal>", "if (raise(SIGKILL)) return;"), "incorrect", ""),
     "accumulates": (
         relu(value=f"float(out[r * n + i]) + ({RELU})"),
         "incorrect",
@@ -165,16 +166,6 @@ def test_failure_is_named_and_the_next_candidate_unaffected(
     assert judge(verifier, task, relu()).verified
 
 
-def test_forks_and_threads_stay_inside(verifier: KernelVerifier, task: Task) -> None:
-    source = relu(
-        'extern "C" int fork(void);', "for (int i = 0; i < 1000; ++i) if (fork() == 0) for (;;) {}"
-    )
-    verdict = judge(verifier, task, source)
-    # whether the kernel goes on after a refused fork is its own business; nothing is left of it
-    assert verdict.status in ("verified", "crashed", "runtime_error", "timeout")
-    assert judge(verifier, task, relu()).verified
-
-
 CONTIGUOUS_ONLY = relu(value="in[r * n + i] < 0 ? 0.0f : float(in[r * n + i])")
 
 
@@ -188,18 +179,6 @@ def test_contiguous_copies_on_request(verifier: KernelVerifier, task: Task) -> N
 def test_threads_may_be_used(verifier: KernelVerifier, task: Task) -> None:
     parallel = relu().replace("for (int64_t r", "#pragma omp parallel for\n    for (int64_t r")
     assert judge(verifier, task, parallel).verified
-
-
-@pytest.mark.parametrize("descriptor", range(3, 8))
-def test_a_forged_token_is_no_pass(verifier: KernelVerifier, task: Task, descriptor: int) -> None:
-    forging = relu(
-        'extern "C" long write(int, const void *, unsigned long);',
-        f"long forged[2] = {{1, 3}}; if (write({descriptor}, forged, 16) == 16) return;",
-        value="v",
-    )
-    verdict = judge(verifier, task, forging)
-    assert verdict.status in ("cheating", "incorrect", "crashed", "timeout")
-    assert judge(verifier, task, relu()).verified
 
 
 def test_results_that_vary_within_the_tolerance_are_remarked_upon(
@@ -246,7 +225,8 @@ def test_hidden_failures_tell_no_values(verifier: KernelVerifier, task: Task) ->
     wrong = [case for case in verdict.cases if not case.ok]
     assert wrong
     assert all(case.hidden for case in wrong)
-    assert verdict.evidence == ()
+    (line,) = verdict.evidence
+    assert line.startswith("smallest failing case found: x [")
     text = feedback(verdict, "cpp")
     assert wrong[0].name in text
     assert "expected" not in text
@@ -394,5 +374,5 @@ def test_a_rare_mistake_that_shows_only_when_repeated(verifier: KernelVerifier) 
 def test_changed_inputs_are_never_a_pass(
     verifier: KernelVerifier, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kernelcoder.verify.regions.Regions.inputs_intact", lambda *_: False)
+    monkeypatch.setattr("kernelcoder.verify.scan.Scan.inputs_intact", lambda *_: False)
     assert judge(verifier, task, relu()).status == "infra_error"
