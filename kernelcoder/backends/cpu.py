@@ -42,7 +42,7 @@ Inputs come first, then the output{plural}, then scalars. It is compiled with
 {helpers}
 ```"""
 
-_HELPERS = """\
+HELPERS = """\
 struct DLTensor { void *data; DLDevice device; int32_t ndim; DLDataType dtype;
                   int64_t *shape, *strides;  // strides in elements, never null
                   uint64_t byte_offset; };
@@ -59,7 +59,7 @@ template <class T> void store(const float *in, int64_t n, T *p);
 // kc::dispatch(x->dtype, [&](auto zero) {
 //   using T = decltype(zero);  const T *p = kc::data<T>(x);  ... });"""
 
-_LAYOUTS = {
+LAYOUTS = {
     "contiguous": "contiguous",
     "strided": "strided (gaps between elements and rows)",
     "transposed": "transposed (the last dimension is not the densest)",
@@ -95,8 +95,8 @@ def contract(task: Task) -> str:
         signature=f"```cpp\n{signature(task)};  // {shapes}\n```",
         plural="s" if len(task.outputs) > 1 else "",
         flags=" ".join(FLAGS),
-        layouts="inputs may be " + ", ".join(_LAYOUTS.values()),
-        helpers=_HELPERS,
+        layouts="inputs may be " + ", ".join(LAYOUTS.values()),
+        helpers=HELPERS,
     )
 
 

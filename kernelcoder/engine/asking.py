@@ -144,10 +144,16 @@ def build(
         key=proposal.key,
         task=task.id,
         role=proposal.role,
-        recipe=dict(task.recipe),
+        recipe=_recipe(task, language),
     )
     used = tuple(f"withheld:{item.id}" if item.withheld else item.id for item in context)
     return Asked(proposal, request, history.window, used)
+
+
+def _recipe(task: Task, language: str) -> dict[str, Any]:
+    """The task's recipe data, with the language where it is not the C++ they are written in."""
+    recipe = dict(task.recipe)
+    return recipe | {"language": language} if recipe and language != "cpp" else recipe
 
 
 def _feedback(attempt: Attempt, language: str) -> str:

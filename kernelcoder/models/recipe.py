@@ -19,6 +19,7 @@ from pathlib import Path
 from kernelcoder.history import rng_of
 from kernelcoder.models import recipes, sections
 from kernelcoder.models.recipes import Value
+from kernelcoder.models.recipes.inline import inline
 from kernelcoder.records import Reply, Request, Usage
 
 language_model = False
@@ -94,7 +95,10 @@ def propose(request: Request) -> str:
         said = f"Changed from the parent: {_changes(parent, params)}."
     else:
         params = recipes.draw(recipe, rng)
-    return f"{said}\n\n```cpp\n{recipes.render(recipe, params)}```\n"
+    source = recipes.render(recipe, params)
+    if recipe.get("language") == "python":
+        return f"{said}\n\n```python\n{inline(source)}```\n"
+    return f"{said}\n\n```cpp\n{source}```\n"
 
 
 def parents_of(request: Request) -> list[tuple[dict[str, Value], str]]:

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a child's threads are, seen from outside: program counters, and whose code they are in.
+
+The judge freezes the child at random moments of a run and reads ``/proc/PID/task/*/syscall`` and
+``/proc/PID/maps``, both written by the kernel of the system: nothing a candidate does in its own
+process changes them. A statistical profile by program counter is the oldest one there is (prof,
+Bell Laboratories 1973).
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kernelcoder.verify.child import Child
+
+# Kinds of code. The first three count as computing; what waits in the kernel is not counted.
+OWN, LIBRARY, ANONYMOUS = "own C++", "libraries", "anonymous memory"
+INTERPRETER, SYSTEM = "the interpreter", "the C library"
+COMPUTING = (OWN, LIBRARY, ANONYMOUS)
+# A call is repeated for about so long and looked at with gaps of this length, drawn anew each time,
+# until this many samples are in computing code (or three times as many in any): a share of forty
+# has a standard error of at most 8 percentage points.
+_RUN_NS, _GAPS, _WANTED = 50_000_000, (0.0005, 0.0025), 40
+_RUNS, _MOST_REPETITIONS, _SECONDS = 40, 100_000, 3.0
+
+
+@dataclass(slots=True)
+class Profile:
+    """Samples by kind of code, and by kind and file; ``problem`` says why there are none."""
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    files: Counter[tuple[str, str]] = field(default_factory=Counter)
+    problem: str = ""
+
+    @property
+    def count(self) -> int:
+        """Samples in user code."""
+        return self.kinds.total()
+
+    @property
+    def computing(self) -> int:
+        """Samples in code that could do the work of a kernel."""
+        return sum(self.kinds[kind] for kind in COMPUTING)
+
+    def share(self, kind: str) -> float:
+        """Part of the computing samples that are of a kind; 0 if there are none."""
+        return self.kinds[kind] / self.computing if self.computing else 0.0
+
+    def summary(self) -> str:
+        """One phrase: the shares of all samples, largest first."""
+        parts = [f"{100 * n / self.count:.0f} % {kind}" for kind, n in self.kinds.most_common()]
+        return f"{self.count} samples from outside: {', '.join(parts)}"
+
+
+def kind_of(path: str, site: Path) -> str:
+    """Whose code a mapped file is. ``site`` is where packages are installed."""
+    name = path.rpartition("/")[2]
+    if path.startswith("/memfd:candidate"):
+        return OWN
+    if not path or path.startswith(("[heap", "[stack", "[anon", "/memfd:")):
+        return ANONYMOUS
+    if Path(path).is_relative_to(site):
+        return LIBRARY
+    if name.startswith(("libmkl", "libopenblas", "libblas", "libcblas", "liblapack", "libblis")):
+        return LIBRARY
+    if name.startswith(("python", "libpython", "libffi", "zygote-")) or "/lib-dynload/" in path:
+        return INTERPRETER
+    return SYSTEM
+
+
+class Maps:
+    """The executable mappings of a process, read when an address is not in those known."""
+
+    def __init__(self, pid: int) -> None:
+        self._path = Path(f"/proc/{pid}/maps")
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        self._files: list[str] = []
+
+    def file(self, address: int) -> str | None:
+        """Path of the mapping at an address, "" if it has none; None if there is no mapping."""
+        found = self._find(address)
+        if found is None:
+            self._read()
+            found = self._find(address)
+        return found
+
+    def _find(self, address: int) -> str | None:
+        at = bisect.bisect_right(self._starts, address) - 1
+        return self._files[at] if at >= 0 and address < self._ends[at] else None
+
+    def _read(self) -> None:
+        self._starts, self._ends, self._files = [], [], []
+        for line in self._path.read_text(errors="replace").splitlines():
+            fields = line.split(maxsplit=5)
+            if "x" not in fields[1]:
+                continue
+            first, _, last = fields[0].partition("-")
+            self._starts.append(int(first, 16))
+            self._ends.append(int(last, 16))
+            self._files.append(fields[5] if len(fields) > 5 else "")
+
+
+def counters(pid: int) -> list[int]:
+    """Program counters of a frozen process's threads; of those that are in a system call, none."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        fields = (task / "syscall").read_text().split()
+        if fields and fields[0] == "-1":
+            found.append(int(fields[-1], 16))
+    return found
+
+
+def profile(
+    child: Child,
+    first: int,
+    timeout: float,
+    site: Path,
+    seed: random.Random | None = None,
+    count: int = 1,
+) -> Profile:
+    """Repeat ``count`` calls from ``first`` on for a while and sample them. Died and TimedOut of
+    the child pass through."""
+    rng = seed or random.SystemRandom()
+    found, maps = Profile(), Maps(child.pid())
+    try:
+        counters(child.pid())
+        maps.file(0)
+    except OSError as problem:
+        found.problem = f"the system does not let us look ({problem.strerror})"
+        return found
+
+    def look() -> None:
+        with contextlib.suppress(OSError):  # it was killed just now: the run will say so
+            for address in counters(child.pid()):
+                path = maps.file(address)
+                if path is not None:
+                    kind = kind_of(path, site)
+                    found.kinds[kind] += 1
+                    found.files[kind, path.rpartition("/")[2] or "(no file)"] += 1
+
+    def enough() -> bool:
+        return found.computing >= _WANTED or found.count >= 3 * _WANTED
+
+    def watch() -> None:
+        while not enough() and time.monotonic() < end:
+            time.sleep(rng.uniform(*_GAPS))
+            if not child.glimpse(look):
+                return
+
+    repetitions, end = 1, time.monotonic() + _SECONDS
+    for _ in range(_RUNS):
+        spent = child.run(first, count, repetitions, timeout=timeout, watch=watch).cpu_ns
+        if enough() or time.monotonic() > end:
+            break
+        longer = round(repetitions * min(100.0, _RUN_NS / max(1, spent)))
+        repetitions = min(_MOST_REPETITIONS, max(repetitions, longer))
+    return found
