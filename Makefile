@@ -89,8 +89,14 @@ report: $(BASE) ## results/report/index.html, with tables as CSV and Markdown
 	$(Q)$(LAB) report
 verify: $(FULL) ## check and time one kernel: TASK=core/softmax FILE=my.cpp
 	$(BOTH)$(Q)$(LAB) verify '$(TASK)' '$(FILE)' $(if $(BACKEND),--backend '$(BACKEND)')
+mutate: $(FULL) ## plant small mistakes in a right kernel and see whether they are found; TASK= for one
+	$(Q)$(LAB) mutate $(if $(TASK),'$(TASK)') --score $(if $(FILE),--file '$(FILE)') $(if $(TASK)$(FILE),,--write)
+redteam: $(FULL) ## have the verifier judge every known way of cheating; SLOW=1 for bombs too
+	$(Q)$(LAB) redteam $(if $(SLOW),--slow) $(if $(BACKEND),--backend '$(BACKEND)',--write)
 audit: $(BASE) ## derive every reported number again from the ledger: CELL=<id or glob>
 	$(Q)$(LAB) audit '$(if $(CELL),$(CELL),all)'
+aa: $(FULL) ## how well timing repeats: identical kernels, and a true 5 % difference, under load
+	$(Q)$(LAB) aa --write docs/results/aa.md
 doctor: $(FULL) ## what this machine can run, and which keys are set
 	$(Q)$(LAB) doctor
 
@@ -130,5 +136,5 @@ $(VENV)/.stamp-torch $(VENV)/.stamp-embedded $(VENV)/.stamp-dev: $(BASE)
 Makefile: ;
 
 .PHONY: menuconfig guiconfig alldefconfig allyesconfig list-defconfigs savedefconfig olddefconfig \
-	listnewconfig diffconfig matrix bench status compare report verify audit doctor check test \
+	listnewconfig diffconfig matrix bench status compare report verify mutate redteam audit aa doctor check test \
 	litellm lock docs clean mrproper help

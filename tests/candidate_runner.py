@@ -12,6 +12,7 @@ import hashlib
 import multiprocessing
 import random
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -85,19 +86,19 @@ def _call(library: Path, inputs: list, outputs: list, values: list) -> None:
         kernel(*map(ctypes.byref, tensors), *map(ctypes.c_double, scalars))
 
 
-def _outputs(task: Task, library: Path, cases: tuple[Case, ...], inputs: list) -> list | int:
+def outputs(task: Task, library: Path, cases: tuple[Case, ...], inputs: Sequence) -> list | int:
     """The outputs of every case, or the exit code of a child that died or hung."""
-    outputs = [
+    made = [
         torch.full(case.shapes["y"], POISON, dtype=DTYPES[case.dtype]).share_memory_()
         for case in cases
     ]
     values = [oracle.scalars(task, case) for case in cases]
     context = multiprocessing.get_context("fork")
-    child = context.Process(target=_call, args=(library, inputs, outputs, values))
+    child = context.Process(target=_call, args=(library, inputs, made, values))
     child.start()
     child.join(LIMIT_S)
     if child.exitcode == 0:
-        return outputs
+        return made
     child.kill()
     return child.exitcode or -1
 
@@ -105,11 +106,11 @@ def _outputs(task: Task, library: Path, cases: tuple[Case, ...], inputs: list) -
 def failures(task: Task, library: Path, cases: tuple[Case, ...], seed: int) -> dict[str, str]:
     """Case name -> what is wrong with the kernel there; empty for a right kernel."""
     inputs = [task.make_inputs(case, seed + i) for i, case in enumerate(cases)]
-    outputs = _outputs(task, library, cases, inputs)
-    if isinstance(outputs, int):
-        return {"process": f"ended with {outputs}"}
+    found = outputs(task, library, cases, inputs)
+    if isinstance(found, int):
+        return {"process": f"ended with {found}"}
     bad = {}
-    for case, ins, out in zip(cases, inputs, outputs, strict=True):
+    for case, ins, out in zip(cases, inputs, found, strict=True):
         (bounds,) = oracle.answer(task, case, tuple(ins))
         wrong = bounds.wrong(out)
         if bool(wrong.any()):
@@ -121,11 +122,11 @@ def failures(task: Task, library: Path, cases: tuple[Case, ...], seed: int) -> d
 def worst_ulp(task: Task, library: Path, case: Case, seed: int) -> float:
     """Largest error of a kernel on one case, in ulps of the output; inf if it died."""
     inputs = task.make_inputs(case, seed)
-    outputs = _outputs(task, library, (case,), [inputs])
-    if isinstance(outputs, int):
+    found = outputs(task, library, (case,), [inputs])
+    if isinstance(found, int):
         return float("inf")
     (bounds,) = oracle.answer(task, case, tuple(inputs))
-    worst = numerics.errors(outputs[0], bounds.expected, case.dtype).max_ulp
+    worst = numerics.errors(found[0], bounds.expected, case.dtype).max_ulp
     return float("inf") if worst is None else worst
 
 

@@ -33,8 +33,9 @@ ALLOWED: dict[str, set[str]] = {
     "derivations": BASE | LOW | LEDGER | {"prompts"},
     "auditing": BASE | LEDGER | {"derivations", "report"},
     "models": BASE | {"recordings"},
-    "verify": BASE,
+    "verify": BASE | {"wording"},
     "backends": BASE | {"verify"},
+    "mutation": BASE | {"verify"},
     "prompts": BASE,
     "memory": BASE,
     "methods": {"records", "history"},
@@ -43,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "progress": BASE | {"wording"},
     "runner": CORE | MATRIX | MEMBERS | {"methods", "engine", "progress", "benchmarks"},
     "report": CORE | MATRIX,
+    "redteam": BASE | {"verify", "backends", "benchmarks"},
 }
 
 

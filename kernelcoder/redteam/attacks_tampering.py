@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from redteam.entry import LIBC, RELU, WRONG, Hostile, among, pointwise, unless
+from kernelcoder.redteam.entry import LIBC, RELU, WRONG, Hostile, among, pointwise, unless
 
 _WRONG = among("incorrect")
 _ENDED = among("runtime_error", "crashed", "cheating", "incorrect", "timeout")

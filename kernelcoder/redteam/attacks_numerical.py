@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from redteam.entry import HEAD, RELU, WRONG, Hostile, among, pointwise, softmax, unless
+from kernelcoder.redteam.entry import HEAD, RELU, WRONG, Hostile, among, pointwise, softmax, unless
 
 _INCORRECT = among("incorrect")
 
@@ -61,10 +61,8 @@ extern "C" void kernel(const DLTensor *x, DLTensor *y) {
 )
 
 
-def _b(
-    ids: str, name: str, mechanism: str, source: str, task: str = "relu", **more: str
-) -> Hostile:
-    return Hostile(tuple(ids.split()), name, mechanism, source, _INCORRECT, task, **more)
+def _b(ids: str, name: str, mechanism: str, source: str, task: str = "relu") -> Hostile:
+    return Hostile(tuple(ids.split()), name, mechanism, source, _INCORRECT, task)
 
 
 _PRECISION = (
@@ -298,8 +296,6 @@ _GAPS = (
         _INCORRECT,
         "softmax",
         timed=True,
-        escape="the timed shape is only ever judged on normal values",
-        by_luck=True,  # a hidden case may have rows of that length
     ),
 )
 

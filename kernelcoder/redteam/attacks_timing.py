@@ -6,9 +6,9 @@ All run on one small timing case, 64 x 512; ``timed`` in their source is how the
 
 from __future__ import annotations
 
-from redteam.entry import LIBC, pointwise, softmax
-from redteam.timed import attack as _a
-from redteam.timed import slow as _slow
+from kernelcoder.redteam.entry import LIBC, pointwise, softmax
+from kernelcoder.redteam.timed import attack as _a
+from kernelcoder.redteam.timed import slow as _slow
 
 _THREAD = "#include <pthread.h>\n#include <atomic>\n"
 _HERE = "const bool timed = kc::cols(x) == 512; (void)timed;"
@@ -128,8 +128,6 @@ static void *work(void *) {
   burnt = burnt || timed;""",
         ),
         twin=pointwise(),
-        escape="the candidate's first call decides how many calls a window of the baseline has",
-        by_luck=True,
     ),
 )
 

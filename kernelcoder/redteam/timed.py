@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from redteam.entry import Hostile, among, softmax
+from kernelcoder.redteam.entry import Hostile, among, softmax
 
-_WRONG = among("incorrect", "cheating")
+_WRONG = among("incorrect", "cheating", "crashed")
 _COUNTED = among("verified", "cheating", "incorrect", "crashed", "timeout")
 
 

@@ -4,10 +4,9 @@ that it can compute after it sees the inputs and before the judge reads the cloc
 
 from __future__ import annotations
 
-from redteam.entry import LIBC, softmax
-from redteam.timed import attack, slow
-
 from benchmarks import core
+from kernelcoder.redteam.entry import LIBC, softmax
+from kernelcoder.redteam.timed import attack, slow
 
 # work: the kernel to serve; early: whether window w does its work before the clock is read.
 _SERVE = """

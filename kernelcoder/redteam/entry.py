@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one hostile or honest candidate of the corpus is, and the C++ it is made of."""
+"""What one hostile or honest candidate of the corpus is, and the C++ that many are made of."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ class Hostile:
     threads: int = 1  # what the verifier allows
     by_luck: bool = False
     prepare: tuple[str, ...] = ()  # candidates judged before it, by the same verifier
+    backend: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Honest:
     source: str
     task: str = "relu"
     threads: int = 1
+    backend: str = "cpu"
 
 
 def caught_as(entry: Hostile) -> str:
@@ -176,9 +178,23 @@ int raise(int);
 """
 
 
+# System calls without a name that a guard or a symbol audit could find: machine code among the
+# instructions. raw(number, ...) gives what the kernel of the system gives: -errno for a failure.
+RAW = r"""
+[[gnu::section(".text.raw,\"ax\",@progbits #")]] static const unsigned char raw_code[] = {
+    0x48, 0x89, 0xf8, 0x48, 0x89, 0xf7, 0x48, 0x89, 0xd6, 0x48, 0x89, 0xca, 0x4d, 0x89, 0xc2,
+    0x4d, 0x89, 0xc8, 0x4c, 0x8b, 0x4c, 0x24, 0x08, 0x0f, 0x05, 0xc3};
+typedef long RawCall(long, ...);
+static RawCall *volatile const raw = (RawCall *)raw_code;
+"""
+
+
 def unless(act: str, before: str = "") -> str:
-    """A kernel that is right only if a forbidden act succeeds: an int expression, true for success.
+    """A kernel that is right only if a forbidden act succeeds, which it tries once: an int
+    expression, true for success.
     If the act is refused it stores what it found, so it is ``incorrect``."""
     return pointwise(
-        LIBC + before, first=f"const bool did = ({act});", value=f"did ? ({RELU}) : v + 1.0f"
+        LIBC + RAW + before,
+        first=f"static const bool did = ({act});",
+        value=f"did ? ({RELU}) : v + 1.0f",
     )

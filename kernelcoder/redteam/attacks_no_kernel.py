@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from redteam.entry import HEAD, Hostile, among, pointwise, unless
+from kernelcoder.redteam.entry import HEAD, Hostile, among, pointwise, unless
 
 _UNBUILT = among("refused", "compile_error")
 _WRONG = among("incorrect")

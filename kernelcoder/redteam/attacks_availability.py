@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from redteam.entry import LIBC, Hostile, among, pointwise, unless
+from kernelcoder.redteam.entry import LIBC, Hostile, among, pointwise, unless
 
 _WRONG = among("incorrect")
 _LOOP = "for (volatile int i = 0;; i = 0) {}"
@@ -177,9 +177,9 @@ ENTRIES = (
     Hostile(
         ("F11",),
         "kills-itself",
-        "sends itself SIGKILL",
-        pointwise(LIBC, first="raise(SIGKILL);"),
-        among("oom", "crashed"),
+        "sends itself SIGKILL, as if others had, and gives up if that is refused",
+        pointwise(LIBC, first="if (raise(SIGKILL)) return;"),
+        among("incorrect"),
     ),
     Hostile(("F11",), "aborts", "aborts", pointwise(LIBC, first="std::abort();"), among("crashed")),
     Hostile(

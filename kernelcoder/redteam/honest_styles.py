@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from redteam.entry import HEAD, RELU, Honest, pointwise
+from kernelcoder.redteam.entry import HEAD, RELU, Honest, pointwise
 
 _ROWS = HEAD + """
 %s

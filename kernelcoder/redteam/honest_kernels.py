@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from redteam.entry import HEAD, Honest, pointwise, softmax
+from kernelcoder.redteam.entry import HEAD, Honest, pointwise, softmax
 
 _ROW = (
     HEAD
