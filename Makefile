@@ -87,7 +87,7 @@ compare: $(BASE) ## configurations side by side: A=<name> B=<name>
 	$(Q)$(LAB) compare $(if $(A),'A=$(A)') $(if $(B),'B=$(B)') $(if $(C),'C=$(C)')
 report: $(BASE) ## results/report/index.html, with tables as CSV and Markdown
 	$(Q)$(LAB) report
-verify: $(FULL) ## check and time one kernel: TASK=core/softmax FILE=my.cpp
+verify: $(FULL) ## check and time one kernel: TASK=core/softmax FILE=my.cpp (BACKEND=torch: my.py)
 	$(BOTH)$(Q)$(LAB) verify '$(TASK)' '$(FILE)' $(if $(BACKEND),--backend '$(BACKEND)')
 mutate: $(FULL) ## plant small mistakes in a right kernel and see whether they are found; TASK= for one
 	$(Q)$(LAB) mutate $(if $(TASK),'$(TASK)') --score $(if $(FILE),--file '$(FILE)') $(if $(TASK)$(FILE),,--write)

@@ -131,7 +131,7 @@ def _scaled(
     if family == "constant":
         level = 0.5 + 2.5 * torch.rand((), generator=rng, dtype=torch.float64)
         side = torch.randint(0, 2, (), generator=rng) * 2 - 1
-        return (level * side).expand(shape).clone()
+        return torch.empty(shape, dtype=torch.float64).copy_(level * side)
     if family == "subnormal" or (family == "tiny" and dtype == "f16"):
         unit, count = _SUBNORMAL[dtype]
         if family == "tiny":  # of the f16 numbers only the lowest subnormals are this small

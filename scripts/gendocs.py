@@ -59,7 +59,8 @@ def commands_page() -> Iterator[str]:
 def _row(action: argparse.Action) -> str:
     value = "" if action.nargs == 0 else str(action.metavar or action.dest.upper())
     shown = ", ".join(action.option_strings) + (f" {value}" if value else "")
-    meaning = (action.help or "").replace("%(default)s", str(action.default)).replace("|", "\\|")
+    meaning = (action.help or "").replace("%(default)s", str(action.default))
+    meaning = meaning.replace("%%", "%").replace("|", "\\|")
     return f"| `{(shown if action.option_strings else value).strip()}` | {meaning} |"
 
 

@@ -72,12 +72,18 @@ def census() -> Census:
 
 
 def settled(before: Census, fresh_slots: bool = False, seconds: float = 3.0) -> list[str]:
-    """What is left that was not there before, once it no longer changes: the last of a dying
-    process may take a moment."""
+    """What is left that was not there before, and stays for ``seconds``: the last of a dying
+    process may take a moment, and of processes and files, other runs' come and go."""
     deadline = time.monotonic() + seconds
-    while (found := census().beyond(before, fresh_slots)) and time.monotonic() < deadline:
+    lasting: set[str] | None = None
+    while True:
+        found = census().beyond(before, fresh_slots)
+        fleeting = {line for line in found if line.startswith(("processes: ", "files: "))}
+        lasting = fleeting if lasting is None else lasting & fleeting
+        found = [line for line in found if line not in fleeting or line in lasting]
+        if not found or time.monotonic() > deadline:
+            return found
         time.sleep(0.02)
-    return found
 
 
 def _processes() -> list[str]:
@@ -94,9 +100,18 @@ def _processes() -> list[str]:
             orphan = (folder / "stat").read_text().rpartition(")")[2].split()[1] == "1"
         except OSError:
             continue
-        if user in _SANDBOX_USERS and orphan:
+        if orphan and _ours(user):
             found.append(f"{_comm(int(folder.name))} of user {user}, an orphan")
     return found
+
+
+def _ours(user: int) -> bool:
+    """Whether a user id is one that sandboxes take, and not that of a sandbox which runs below
+    somebody else: the id is made of the process id of the slot or the launcher of a compiler."""
+    if user not in _SANDBOX_USERS:
+        return False
+    pid = user - _SANDBOX_USERS.start
+    return not Path(f"/proc/{pid}").exists() or pid in leftovers.descendants(os.getpid())
 
 
 def _comm(pid: int) -> str:
@@ -117,7 +132,7 @@ def _files() -> list[str]:
             except OSError:
                 continue
             ours = path.name.startswith(leftovers.owner())
-            if ours or (user in _SANDBOX_USERS and not path.name.startswith("kernelcoder-")):
+            if ours or (not path.name.startswith("kernelcoder-") and _ours(user)):
                 found.append(str(path))
     return found
 

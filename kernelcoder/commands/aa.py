@@ -33,7 +33,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--load", type=int, default=1, metavar="P", help="busy processes in the background"
     )
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
+    parser.add_argument(
+        "--tasks", nargs="+", default=list(TASKS), choices=TASKS, help="operators; default: all"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     parser.add_argument(
         "--write", type=Path, metavar="FILE", help="also write the tables as Markdown"

@@ -32,7 +32,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--file", type=Path, help="a right kernel of yours instead of the task's")
     parser.add_argument("--backend", default="cpu", help="default: cpu")
     parser.add_argument("--limit", type=int, default=24, metavar="N", help="mutants; 0: all")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="which, and hidden cases")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="which mutants, which hidden cases"
+    )
     parser.add_argument("--score", action="store_true", help="judge them")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="judged at a time")
     parser.add_argument("--json", action="store_true", help="print JSON, one object per task")

@@ -19,7 +19,7 @@ _LISTED = 20
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``soak``."""
-    parser.add_argument("--candidates", type=int, default=10_000, metavar="N")
+    parser.add_argument("--candidates", type=int, default=10_000, metavar="N", help="judged in all")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="judged at a time")
     parser.add_argument(
         "--rounds", type=int, default=4, metavar="N",

@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("task", help="suite/name, e.g. core/softmax")
     parser.add_argument("file", help="the candidate's source, or - for standard input")
-    parser.add_argument("--backend", default="cpu", help="default: cpu")
+    parser.add_argument(
+        "--backend", default="", help="default: torch for a .py file, cpu for any other"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--no-timing", action="store_true", help="check only")
     parser.add_argument(
@@ -46,16 +47,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Judge and print; see the module's docstring for the exit codes."""
     task = find_task(args.task)
-    backend = _backend(args.backend)
+    name = args.backend or ("torch" if args.file.endswith(".py") else "cpu")
+    backend = _backend(name)
     source = _source(args.file)
     key = _key(args.key)
     available = backend.probe()
     if available.mode is None:
-        raise CannotRun(available.reason, where=f"backend {args.backend}")
+        raise CannotRun(available.reason, where=f"backend {name}")
     options = _options(not args.no_timing)
-    verdict = _judge(task, backend, args.backend, source, options, key, final=not args.quick)
+    verdict = _judge(task, backend, name, source, options, key, final=not args.quick)
     if args.json:
-        print(json.dumps(as_json(task.id, args.backend, verdict), allow_nan=False))
+        print(json.dumps(as_json(task.id, name, verdict), allow_nan=False))
     else:
         print("\n".join(_text(task.id, verdict)))
     return errors.DONE if verdict.verified else errors.BROKEN
@@ -198,37 +200,44 @@ def _timing_json(timing: Timing | None) -> dict[str, Any] | None:
 
 
 def _text(task: str, verdict: Verdict) -> list[str]:
-    lines = [f"{task}: {verdict.status} ({verdict.stage}) - {verdict.reason}", ""]
-    lines += _case_table(verdict.cases)
-    lines += [f"  {line}" for line in verdict.evidence]
+    said = [f"  {line}" for line in verdict.evidence]
     if verdict.labels:
-        lines.append(f"  noticed: {', '.join(verdict.labels)}")
+        said.append(f"  noticed: {', '.join(verdict.labels)}")
     if verdict.checked:
-        lines.append(f"  checked: {wording.checks(verdict.checked)}")
-    if verdict.log and not verdict.verified:
-        lines += ["", *(f"  | {line}" for line in verdict.log.splitlines()[:30])]
-    if verdict.timing is not None:
-        lines += ["", *_timing_text(verdict.timing)]
-    seconds: Mapping[str, float] = verdict.seconds
-    spent = ", ".join(f"{name} {value:.3f} s" for name, value in seconds.items())
-    lines += ["", f"  {spent or 'nothing was run'}"]
+        said.append(f"  checked: {wording.checks(verdict.checked)}")
+    log = [] if verdict.verified else verdict.log.splitlines()[:30]
+    spent = ", ".join(f"{name} {value:.3f} s" for name, value in verdict.seconds.items())
+    end = [f"  {spent or 'nothing was run'}"]
     if level := verdict.versions.get("isolation"):
-        lines.append(f"  isolation: {level}")
-    return lines
+        end.append(f"  isolation: {level}")
+    parts = (
+        [f"{task}: {verdict.status} ({verdict.stage}) - {verdict.reason}"],
+        _case_table(verdict.cases),
+        said,
+        [f"  | {line}" for line in log],
+        _timing_text(verdict.timing) if verdict.timing else [],
+        end,
+    )
+    return [line for part in parts if part for line in (*part, "")][:-1]
 
 
 def _case_table(cases: tuple[CaseResult, ...]) -> list[str]:
-    if not cases:
-        return []
-    width = max(len(case.name) for case in cases)
+    """A line for each visible case and each wrong one, and one for all hidden ones that are right:
+    there are many, and --json has them."""
+    shown = [case for case in cases if not (case.hidden and case.ok)]
+    width = max((len(case.name) for case in shown), default=0)
     lines = []
-    for case in cases:
+    for case in shown:
         shape = "x".join(map(str, case.shape)) or "scalar"
         error = f"{case.max_ulp:9.2f} ulp" if case.max_ulp is not None else " " * 13
         mark = "ok   " if case.ok else "WRONG"
         line = f"  {mark} {case.name:<{width}}  {shape:>14} {case.dtype:>4} {error}  {case.cause}"
         lines.append(line.rstrip())
-    return [*lines, ""]
+    if right := [case for case in cases if case.hidden and case.ok]:
+        worst = max(right, key=lambda case: case.max_ulp or 0.0)
+        most = f", up to {worst.max_ulp:.2f} ulp in {worst.name}" if worst.max_ulp else ""
+        lines.append(f"  ok    {wording.tally(len(right), 'hidden case')}{most}")
+    return lines
 
 
 def _timing_text(timing: Timing) -> list[str]:

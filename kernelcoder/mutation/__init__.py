@@ -3,8 +3,8 @@
 
 A mutant is a right kernel with one small mistake of a kind that people and models make: a bound, a
 stride, an accumulator's type, a constant, a lost term. A verifier that lets one pass, though it
-computes something else, has a hole. Making mutants needs neither torch nor a compiler; ``score``
-runs them through a verifier (see ``kernelcoder.mutation.scoring``).
+computes something else, has a hole. Making mutants needs neither torch nor a compiler;
+``kernelcoder.mutation.scoring`` runs them through a verifier.
 
 A language is one entry of ``LANGUAGES``: the name of a module with ``edits(source)``.
 """
@@ -17,15 +17,9 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from kernelcoder.errors import Error
 from kernelcoder.records import sha256
-
-if TYPE_CHECKING:
-    from kernelcoder.mutation.scoring import Score
-    from kernelcoder.task import Task
-    from kernelcoder.verify.service import KernelVerifier
 
 # The classes of mistakes, in the order in which they take turns.
 CLASSES: tuple[str, ...] = (
@@ -89,19 +83,6 @@ def mutants(source: str, language: str = "cpp", seed: int = 0, limit: int = 0) -
     made = list(_distinct(source, importlib.import_module(LANGUAGES[language]).edits(source)))
     ordered = _spread(made, seed)
     return ordered[:limit] if limit > 0 else ordered
-
-
-def score(
-    task: Task, verifier: KernelVerifier, limit: int = 24, seed: int = 0, backend: str = "cpu"
-) -> Score:
-    """Mutants of the task's known kernel for ``backend`` through ``verifier``: how many are caught.
-
-    At most ``limit`` mutants (0: all), chosen by ``seed``, judged on hidden cases that also follow
-    from ``seed``. Never raises for what a mutant does. ``Score.bad`` lists what lets the
-    verifier down: survivors without an explanation."""
-    from kernelcoder.mutation import scoring
-
-    return scoring.score(task, verifier, limit, seed, backend)
 
 
 def _distinct(source: str, edits: Iterable[Edit]) -> Iterator[Mutant]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +22,14 @@ from typing import Literal
 from kernelcoder import mutation
 from kernelcoder.errors import Error
 from kernelcoder.history import random_key
-from kernelcoder.mutation import Mutant, explained, machine
+from kernelcoder.mutation import Mutant, explained
 from kernelcoder.mutation.wider import Wider
-from kernelcoder.records import Candidate, Verdict
+from kernelcoder.records import Candidate, Verdict, sha256
 from kernelcoder.task import Task
 from kernelcoder.verify.service import KernelVerifier
+from kernelcoder.verify.twins import machine_code
 
 Fate = Literal["killed", "not built", "equivalent", "survived", "unjudged"]
-FATES: tuple[Fate, ...] = ("killed", "not built", "equivalent", "survived", "unjudged")
 _NOT_BUILT = ("compile_error", "refused")
 
 
@@ -110,10 +110,12 @@ def score(
     backend: str = "cpu",
     source: str = "",
     workers: int = 1,
-    told: Callable[[Outcome], None] | None = None,
 ) -> Score:
-    """See ``kernelcoder.mutation.score``. ``source`` replaces the task's own kernel, ``workers``
-    threads judge at a time (the verifier needs as many), ``told`` hears of each outcome."""
+    """At most ``limit`` mutants (0: all) of a task's known kernel through ``verifier``, chosen by
+    ``seed``, judged on hidden cases that also follow from it. Never raises for what a mutant does.
+
+    ``source`` replaces the task's own kernel; ``workers`` threads judge at a time (the verifier
+    needs as many)."""
     source = source or task.solutions.get(backend, "")
     if not source:
         raise Error(f"{task.id} has no known kernel for {backend}", fix="give one with --file")
@@ -125,10 +127,7 @@ def score(
     with Wider(task, original.path, verifier.builder, verifier.options, seed) as wider:
 
         def one(mutant: Mutant) -> Outcome:
-            outcome = judge.outcome(mutant, original.code, wider)
-            if told is not None:
-                told(outcome)
-            return outcome
+            return judge.outcome(mutant, original.code, wider)
 
         with ThreadPoolExecutor(max(1, workers)) as pool:
             outcomes: Iterable[Outcome] = pool.map(one, chosen)
@@ -166,14 +165,14 @@ class _Judge:
         if not verdict.verified or built.path is None:
             text = f"the kernel to mutate is not verified itself ({verdict.status})"
             raise Error(f"{text}: {verdict.reason}", where=self.task.id)
-        return _Original(built.path, machine.digest(built.path))
+        return _Original(built.path, program(built.path))
 
     def outcome(self, mutant: Mutant, original: str, wider: Wider) -> Outcome:
         """Build, compare machine code, judge, compare results, time: until one of them tells."""
         built = self.verifier.builder.build(mutant.source)
         if built.path is None:
             return Outcome(mutant, "not built", built.status, _first(built.log))
-        if machine.digest(built.path) == original:
+        if program(built.path) == original:
             return Outcome(mutant, "equivalent", "", detail="same machine code")
         verdict = self.verify(mutant.source)
         if not verdict.verified:
@@ -188,6 +187,13 @@ class _Judge:
                 return _failed(mutant, timed)
         reason = explained.reason(self.task.id, mutant.id)
         return Outcome(mutant, "survived", verdict.status, detail=str(found), reason=reason)
+
+
+def program(path: Path) -> str:
+    """Names what a build makes the machine do: its machine code, or all its bytes if it has none (a
+    Python candidate without C++ of its own)."""
+    data = path.read_bytes()
+    return machine_code(data) or sha256(data)
 
 
 def _failed(mutant: Mutant, verdict: Verdict) -> Outcome:

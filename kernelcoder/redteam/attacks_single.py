@@ -109,7 +109,7 @@ _OUTPUTS = (
         "rounds-through-a-constant",
         "adds and subtracts a constant: within every tolerance, but twice the input is not twice",
         reduce(
-            SUM + " if (std::fabs(result) > 1) { volatile float t = result + 32; result = t - 32; }"
+            SUM + " if (std::fabs(result) > 1) { volatile float t = result + 8; result = t - 8; }"
         ),
         task="sum_last",
     ),

@@ -28,6 +28,7 @@ from kernelcoder.redteam import (
     python_outside,
     python_tampering,
     python_timing,
+    python_unwatched,
 )
 from kernelcoder.redteam.entry import Honest, Hostile, pointwise, softmax
 
@@ -63,7 +64,7 @@ HOSTILE: dict[str, dict[str, tuple[Hostile, ...]]] = {
         "numerical": python_numerical.ENTRIES,
         "memory": python_memory.ENTRIES,
         "tampering": (*python_tampering.ENTRIES, *python_outside.ENTRIES),
-        "no-kernel": python_no_kernel.ENTRIES,
+        "no-kernel": (*python_no_kernel.ENTRIES, *python_unwatched.ENTRIES),
         "availability": python_availability.ENTRIES,
     },
 }

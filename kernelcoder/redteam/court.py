@@ -17,6 +17,8 @@ from kernelcoder.redteam.corpus import innocent
 from kernelcoder.redteam.entry import Honest, Hostile
 from kernelcoder.task import Case, Task
 from kernelcoder.verify import Verifier, VerifyOptions
+from kernelcoder.verify.service import KernelVerifier
+from kernelcoder.verify.throughput import five_holdouts
 
 OPTIONS = VerifyOptions(
     timing=True,
@@ -52,6 +54,11 @@ def timed_task(name: str) -> Task:
         timing=(Case("hot-64x512", shapes, "f32", scalars=scalars),),
         digest=task.digest + "-redteam",
     )
+
+
+@functools.cache
+def _few_cases() -> Task:
+    return five_holdouts(core.load("relu"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +127,13 @@ class Court:
         return Trial(entry.name, verdict, not why, why, time.monotonic() - start)
 
     def undisturbed(self, entry: Hostile) -> str:
-        """Whether an honest kernel still passes in the slot an attack was in; "" or why not."""
-        after = self.judge(innocent(entry.backend), "relu", False, entry.threads, entry.backend)
+        """Whether an honest kernel still passes in the slot an attack was in; "" or why not. It is
+        really run there, on few cases: it shares no judgment with the one after the last attack."""
+        verifier = self.verifier(entry.backend, entry.threads)
+        if isinstance(verifier, KernelVerifier):
+            verifier.twins.clear()
+        honest = Candidate(innocent(entry.backend), LANGUAGES[entry.backend], entry.backend)
+        after = verifier.verify(_few_cases(), honest, self._key, timing=False)
         return "" if after.verified else f"{after.status}: {after.reason}"
 
     def close(self) -> None:

@@ -56,7 +56,7 @@ DEFENSES: tuple[Defense, ...] = (
         "wild-rounds",
         slow=True,
     ),
-    _d("spot-checks", "timed outputs are checked", "idle-in-the-long-run"),
+    _d("spot-checks", "timed outputs are checked", "idle-in-the-long-run", "roofline"),
     _d("roofline", "no time below the roofline", "idle-in-the-long-run", "spot-checks", slow=True),
     _d("wild-rounds", "timed rounds on other values", "careless-in-the-long-run"),
     _d(
@@ -76,6 +76,7 @@ DEFENSES: tuple[Defense, ...] = (
     _d("no-threads", "no threads where one is allowed", "starts-a-thread", "audit"),
     _d("no-processes", "no processes", "forks-by-number"),
     _d("census", "the census of who does the work", "py-torch-relu py-only-when-unobserved"),
+    _d("watcher", "samples while a Python candidate is timed", "py-library-in-short-runs"),
     _d("library-policy", "VERIFY_LIBRARY is none", "py-torch-softmax"),
     Defense(
         "expected-outside",

@@ -123,6 +123,25 @@ ENTRIES = (
         ),
         "max_last",
     ),
+    Honest(
+        "vector-math",
+        "fast-math, for which the compiler calls vector functions that no source names",
+        pointwise(
+            """#pragma GCC optimize("fast-math")
+extern "C" {
+#pragma omp declare simd notinbranch
+float expf(float) noexcept;
+}
+static void some(float *to, const float *from) {
+#pragma omp simd
+  for (int k = 0; k < 16; ++k) to[k] = expf(from[k]);
+}
+""",
+            first="float from[16] = {}, to[16];",
+            value="(from[i & 15] = v, some(to, from), to[i & 15])",
+        ),
+        "exp",
+    ),
     Honest("layernorm-in-float", "mean, then deviations, in float", norm(), "layernorm"),
     Honest(
         "ternary-chain",

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from kernelcoder.errors import Error
 from kernelcoder.redteam import catalogue
@@ -127,12 +126,3 @@ def renewed(text: str) -> str:
     if not begin or not end:
         raise Error("docs/redteam.md has lost its marks", fix=f"put {BEGIN} and {END} back")
     return f"{head}{BEGIN}\n\n{candidates()}\n\n{END}{tail}"
-
-
-def mutation(folder: Path) -> str:
-    """The table of mutants by operator from docs/results/mutation.md; "" where there is none."""
-    path = folder / "mutation.md"
-    if not path.exists():
-        return ""
-    lines = [line for line in path.read_text().splitlines() if line.startswith("|")]
-    return "\n".join(lines)

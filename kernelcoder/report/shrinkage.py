@@ -66,13 +66,13 @@ def known(rows: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def cell_texts(row: Mapping[str, Any]) -> list[str]:
-    """Each shrinkage as ``0.97 [0.95-0.99] n=12``; "-" where no task has it."""
+    """Each shrinkage as ``0.97 [0.95, 0.99] n=12``; "-" where no task has it."""
     texts = []
     for name in NAMES:
         mean, lo, hi = row[name], row[f"{name}_lo"], row[f"{name}_hi"]
         if mean is None:
             texts.append("-")
             continue
-        span = f" [{lo:.2f}-{hi:.2f}]" if lo is not None else ""
+        span = f" [{lo:.2f}, {hi:.2f}]" if lo is not None else ""
         texts.append(f"{mean:.3f}{span} n={row[f'{name}_n']}")
     return texts

@@ -118,6 +118,11 @@ class Child:
         self._exit: Exit | None = None
         self._poll = select.poll()
         self._poll.register(done, select.POLLIN)
+        # Makes what is called just before and after each part of a timed run is started, to watch
+        # it; and the least time that a part has taken.
+        self.observer: Callable[[int], tuple[Callable[[], None], Callable[[], None]]] | None = None
+        self.unsure: Callable[[], bool] = bool  # whether it should see more; False without one
+        self.batch_ns = 0
 
     def pid(self) -> int:
         """Process id; may belong to nobody once the child has ended."""
@@ -165,11 +170,8 @@ class Child:
         A run of several ``parts`` does all that so many times, prepared before each, on one clock:
         it stands frozen before the first and after the last, so what it does in between counts.
 
-        ``watch`` is called while it runs and may ``glimpse``.
-
-        With ``touch`` the harness first reads each cache line of those calls. With neither there is
-        nothing to wait for, and it is told only once. The child stays frozen until the next run, so
-        that outputs can be read at leisure."""
+        ``watch`` is called while it runs (in each part) and may ``glimpse``. With ``touch`` the
+        harness first reads each cache line. It stays frozen until the next run, for its outputs."""
         if self._exit is not None:
             raise Died(self._exit)
         deadline = time.monotonic() + timeout
@@ -180,31 +182,47 @@ class Child:
         go = _GO.pack(first, count, reps, flags, nonce)
         if not straight:
             go = self._readied(go, nonce, deadline, prepare)
+        before, watch = self._watching(watch, prepare is not None, parts)
+        before()
         cpu, began = self.cpu_ns(), time.perf_counter_ns()
         self._thaw()
         self._tell(go)
-        if watch is not None:
-            watch()
+        watch()
         self._await(nonce, _DONE, deadline)
         ended, idle = time.perf_counter_ns(), 0
         for _ in range(parts - 1):
             if prepare is not None:
                 prepare()
             nonce = int.from_bytes(os.urandom(8), "little")
+            before()
             idle += time.perf_counter_ns() - ended
             self._tell(_GO.pack(first, count, reps, _STRAIGHT, nonce))
+            watch()
             self._await(nonce, _DONE, deadline)
             ended = time.perf_counter_ns()
         done = self.cpu_ns()
         self._freeze(max(GRACE, deadline - time.monotonic()))
         end, stopped = self.cpu_ns(), time.perf_counter_ns()
-        if found := self._poll.poll(0):
-            raise self._over(Tampered) if found[0][1] & select.POLLIN else self._hung_up()
+        self._still_there()
         # Linux brings another process's CPU clock up to date when it leaves its processor or at the
         # next tick, so the reading at `done` may be up to 4 ms old (the others are taken while it
         # stands). What was spent afterwards is no more than the time until it stood still.
+        self.batch_ns = min(self.batch_ns or (1 << 62), (ended - began - idle) // parts)
         late = min(end - done, (stopped - ended) * self._limits.threads)
         return Window(ended - began - idle, end - cpu, late)
+
+    def _still_there(self) -> None:
+        """After the last answer nothing may come, and its pipe must be open."""
+        if found := self._poll.poll(0):
+            raise self._over(Tampered) if found[0][1] & select.POLLIN else self._hung_up()
+
+    def _watching(
+        self, watch: Callable[[], None] | None, timed: bool, parts: int
+    ) -> tuple[Callable[[], None], Callable[[], None]]:
+        """What to call before and after each part is started."""
+        if watch is None and timed and self.observer is not None:
+            return self.observer(parts)
+        return _nothing, watch or _nothing
 
     def _readied(
         self, go: bytes, nonce: int, deadline: float, prepare: Callable[[], None] | None
@@ -341,6 +359,10 @@ class Child:
     def _text(self) -> str:
         data = os.pread(self._err, self._limits.output_kb << 10, 0)
         return _CONTROL.sub("", data.decode(errors="replace"))
+
+
+def _nothing() -> None:
+    """Nobody watches."""
 
 
 def _no_memory(text: str) -> bool:

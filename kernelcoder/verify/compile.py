@@ -25,6 +25,7 @@ from pathlib import Path
 
 from kernelcoder.errors import CannotRun
 from kernelcoder.verify import leftovers, sandbox
+from kernelcoder.verify.canonical import canonical
 from kernelcoder.verify.shelf import Shelf
 from kernelcoder.verify.symbols import Audit
 
@@ -35,7 +36,7 @@ _INCLUDE = "/proc/self/fd/9"  # where launch.c puts the include directory
 _DIAGNOSTICS = ("-fmax-errors=8", "-ftemplate-backtrace-limit=4", "-fdiagnostics-color=never")
 # One mapping less to make for each candidate where code needs no pages of its own.
 _LINK = ("-z", "noexecstack", "-z", "noseparate-code")
-_RECIPE = "3"  # part of the cache key: raise it when the commands below change
+_RECIPE = "4"  # part of the cache key: raise it when the commands below change
 _READABLE = (
     "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/include", "/usr/local/include",
     "/usr/local/lib", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/proc/cpuinfo",
@@ -202,7 +203,8 @@ class Compiler:
             path = None
             if status == "ok":
                 path = stem.with_suffix(".so")
-                _write(path, _fetch(job / "kernel.so"))
+                data = _fetch(job / "kernel.so")
+                _write(path, canonical(data) or data)  # what is malformed, the audit refuses
         spent = outcome.seconds, outcome.cpu_seconds
         return Built(status == "ok", status, path, outcome.log, *spent, False, sha)
 

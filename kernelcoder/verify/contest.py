@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import random
 import statistics
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,7 @@ __all__ = ["Arena", "Contest", "Contestant", "Unfair"]
 _NULL_WINDOWS = 25
 _TRIALS = 3
 _FIRST_WINDOWS = 3
+_INSPECT_SECONDS = 1.0
 # Slots of a candidate and of the reference solution, by whether they have changed places.
 _SEATS = {False: {"candidate": "one", "reference": "two"},
           True: {"candidate": "two", "reference": "one"}}  # fmt: skip
@@ -115,7 +118,9 @@ class Contest:
             count = 1 if min(trial.cpu_ns for trial in trials) > SLOW_NS else bench.count
             if "reference" in baselines:
                 self._enter_reference(entry)
-            with self._places.judge_elsewhere(core):
+            timed = [child.pid() for child in children.values()]
+            timed += [self._process.pid] if present else []
+            with self._places.judge_there(core), self._places.first_of_all(timed):
                 idle_ns = self._idle(entry)
                 lost = functools.partial(self._lost, bench)
                 threads = self._options.threads
@@ -125,6 +130,7 @@ class Contest:
                 if count == bench.count:
                     arena.parts = parts_of(min(trial.cpu_ns for trial in trials) * count, arena)
                 yield arena
+                _inspect(arena, first)
         except (Died, TimedOut) as end:
             deaths.from_outside(end.exit)
             raise Unfair(f"it did not survive being started for timing: {end}", "crashed") from end
@@ -230,6 +236,13 @@ class Contest:
         self._slots.clear()
         self._precompiler.close()
         self._process.close()
+
+
+def _inspect(arena: Arena, candidate: Child) -> None:
+    """More rounds like any other, which do not count, if its observer has seen too little."""
+    rng, end = random.Random(), time.monotonic() + _INSPECT_SECONDS
+    while candidate.unsure() and time.monotonic() < end:
+        arena.round(rng)
 
 
 def _nothing() -> None:

@@ -12,16 +12,11 @@ import builtins
 import re
 import signal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from kernelcoder.records import Status
 from kernelcoder.task import Task
+from kernelcoder.verify.child import EXIT_NO_LOAD, EXIT_NO_SYMBOL, Exit
 
-if TYPE_CHECKING:
-    from kernelcoder.verify.slots import Exit
-
-# Exit codes of the harness before the candidate runs (native/protocol.h).
-_NO_SYMBOL, _NOT_LOADED = 96, 97
 _MODE = 94  # the harness found the floating-point unit in another mode after a call
 # A Python candidate that raised (zygote_process.py).
 _RAISED = 95
@@ -66,10 +61,10 @@ def explain(ended: Exit, task: Task, loaded: bool) -> Cause:
     """Why a child is gone. Raises HarnessFailed if the candidate had no part in it."""
     from_outside(ended)
     if ended.kind == "exited":
-        if not loaded and ended.code == _NO_SYMBOL:
+        if not loaded and ended.code == EXIT_NO_SYMBOL:
             text = 'no function extern "C" void kernel(...) in the library'
             return Cause("compile_error", text)
-        if not loaded and ended.code == _NOT_LOADED:
+        if not loaded and ended.code == EXIT_NO_LOAD:
             return Cause("compile_error", "the library cannot be loaded (an undefined symbol?)")
         if loaded and ended.code == _MODE:
             return Cause(

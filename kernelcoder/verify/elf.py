@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 _PAGE = 4096
 _MOST_HEADERS, _MOST_TAGS, _MOST_SYMBOLS, _MOST_RELOCATIONS = 64, 256, 1 << 17, 1 << 20
-_MOST_NAME = 1 << 14
+_MOST_NAME, _MOST_NAMES = 1 << 14, 1 << 23  # bytes of one, and of all: names may share their ends
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
 _TAG = struct.Struct("<qQ")
@@ -200,7 +200,7 @@ def _name(names: bytes, at: int) -> str:
 
 
 def _symbols(table: bytes, names: bytes) -> tuple[Symbol, ...]:
-    found = []
+    found, size = [], 0
     for at, info, _, section, _, _ in _SYMBOL.iter_unpack(table):
         binding = _BINDINGS.get(info >> 4)
         if binding is None:  # local: nobody else sees it
@@ -208,7 +208,11 @@ def _symbols(table: bytes, names: bytes) -> tuple[Symbol, ...]:
         kind = KINDS.get(info & 15)
         if kind is None:
             raise Malformed("a symbol of an unknown kind")
-        found.append(Symbol(_name(names, at), kind, binding, section != 0))
+        name = _name(names, at)
+        size += len(name)
+        if size > _MOST_NAMES:
+            raise Malformed("names of too many bytes")
+        found.append(Symbol(name, kind, binding, section != 0))
     return tuple(found)
 
 

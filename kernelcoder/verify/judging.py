@@ -25,7 +25,7 @@ from kernelcoder.verify.causes import Evidence, cause
 from kernelcoder.verify.hypotheses import alternatives, misreadings
 from kernelcoder.verify.oracle import Sheet
 from kernelcoder.verify.regions import Call, Regions
-from kernelcoder.verify.scan import Scan, worst
+from kernelcoder.verify.scan import Scan, case_result
 from kernelcoder.verify.slots import Child, Died, TimedOut
 
 # One poison is NaN in every dtype, the other an ordinary number (about 0.01, in f16 about 1):
@@ -224,8 +224,9 @@ class Judge:
             regions.poison(poison, range(cases.start + shift, cases.stop + shift))
         left = max(0.05, self._deadline - time.monotonic())
         self._child.run(found.running[0][1], len(found.running), timeout=left)
+        # visible cases come first, so those run so far are the ones up to the end of the range
+        found.checked["cases"] = max(found.checked.get("cases", 0), cases.stop)
         for what, count in (
-            ("cases", 0 if cases.start in found.results else len(cases)),
             ("passes", len(passes)),
             ("calls", len(found.running)),
             ("elements", self.exam.scan.elements(cases) * len(passes)),
@@ -268,20 +269,7 @@ class Judge:
                 why += "; right at another alignment" if index in self._unaligned else ""
                 if not hidden and len(self.findings.evidence) < _SHOWN_IN_ALL:
                     self.findings.evidence += self._values(index, output, run, mask)
-        return CaseResult(
-            name=case.name,
-            shape=tuple(case.shapes[self.sheet.task.inputs[0].name]),
-            dtype=case.dtype,
-            layout=case.layout,
-            ok=not why,
-            hidden=hidden,
-            max_abs=worst([item.max_abs for item in found]),
-            max_rel=worst([item.max_rel for item in found]),
-            max_ulp=worst([item.max_ulp for item in found]),
-            mismatches=sum(int(mask.sum()) for mask in wrong),
-            total=sum(mask.numel() for mask in wrong),
-            cause=why,
-        )
+        return case_result(self.sheet, index, found, sum(int(mask.sum()) for mask in wrong), why)
 
     def _evidence(
         self, index: int, output: int, run: Pass, mask: Tensor, runs: tuple[Pass, ...]

@@ -19,8 +19,8 @@ from kernelcoder.verify import elf, sandbox
 
 # In the order in which the loader of a slot searches them (sandbox.py links them).
 RUNTIME = (
-    "libgomp.so.1", "libstdc++.so.6", "libm.so.6", "libgcc_s.so.1", "libdl.so.2", "libc.so.6",
-    "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
+    "libgomp.so.1", "libstdc++.so.6", "libm.so.6", "libgcc_s.so.1", "libdl.so.2",
+    sandbox.VECTOR_MATH, "libc.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
 )  # fmt: skip
 _BLAS = ("openblas", "cblas", "blas", "mkl_rt")
 # For a BLAS that the loader does not know of: the path of its shared object.

@@ -24,11 +24,13 @@ from kernelcoder.verify.census import Finding, decide, read, resemblance
 from kernelcoder.verify.compile import FLAGS, MAX_SOURCE, Built, Compiler
 from kernelcoder.verify.python_bundle import pack, parse, unpack
 from kernelcoder.verify.sampling import profile
-from kernelcoder.verify.slots import Child, Slot
+from kernelcoder.verify.slots import Child, Limits, Slot
+from kernelcoder.verify.watched import Watcher
 
 if TYPE_CHECKING:
     from kernelcoder.verify.judging import Exam
     from kernelcoder.verify.oracle import Sheet
+    from kernelcoder.verify.regions import Regions
 
 PROGRAM = Path(__file__).with_name("zygote_process.py")
 _NULL = "def kernel(*arguments):\n    pass\n"
@@ -48,6 +50,17 @@ class PythonSlot(Slot):
     """A slot whose program is an isolated interpreter with torch loaded."""
 
     _patience = 120.0  # importing torch takes a second, and on a busy machine many
+
+    def __init__(self, threads: int, library: Path | None, watcher: Watcher | None) -> None:
+        self._watcher = watcher
+        super().__init__(threads=threads, library=library)
+
+    def start(self, so: Path, regions: Regions, limits: Limits) -> Child:
+        """As any slot; timed runs are watched where kernels must do their work themselves."""
+        child = super().start(so, regions, limits)
+        if self._watcher is not None:
+            self._watcher.follow(so, child)
+        return child
 
     def _command(self) -> list[str]:
         interpreter = [sys.executable, "-I", "-S", "-B", str(PROGRAM)]
@@ -73,6 +86,7 @@ class PythonBuilder:
                 self._blas = loaded.blas().path
         self._compiler = Compiler(cache, options.compile_timeout_seconds)
         self._torch = torch.__version__
+        self._watcher = Watcher(site().resolve()) if options.library == "none" else None
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -121,7 +135,7 @@ class PythonBuilder:
 
     def slot(self) -> Slot:
         """A new zygote; it takes a second to load torch."""
-        return PythonSlot(threads=self._threads, library=self._blas)
+        return PythonSlot(self._threads, self._blas, self._watcher)
 
     def witness(self, exam: Exam, child: Child, built: Built) -> Finding:
         """Sample the child on its largest contiguous case and where it will be timed, read its

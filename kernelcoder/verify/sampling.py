@@ -117,6 +117,17 @@ def counters(pid: int) -> list[int]:
     return found
 
 
+def sample(child: Child, maps: Maps, site: Path, found: Profile) -> None:
+    """Add one look at a frozen child to a profile."""
+    with contextlib.suppress(OSError):  # it was killed just now: the run will say so
+        for address in counters(child.pid()):
+            path = maps.file(address)
+            if path is not None:
+                kind = kind_of(path, site)
+                found.kinds[kind] += 1
+                found.files[kind, path.rpartition("/")[2] or "(no file)"] += 1
+
+
 def profile(
     child: Child,
     first: int,
@@ -137,13 +148,7 @@ def profile(
         return found
 
     def look() -> None:
-        with contextlib.suppress(OSError):  # it was killed just now: the run will say so
-            for address in counters(child.pid()):
-                path = maps.file(address)
-                if path is not None:
-                    kind = kind_of(path, site)
-                    found.kinds[kind] += 1
-                    found.files[kind, path.rpartition("/")[2] or "(no file)"] += 1
+        sample(child, maps, site, found)
 
     def enough() -> bool:
         return found.computing >= _WANTED or found.count >= 3 * _WANTED

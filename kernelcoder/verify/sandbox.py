@@ -42,10 +42,18 @@ _LIBRARIES = {
     "slot": ("-fopenmp", "-Wl,-z,now", "-Wl,--no-as-needed", "-lstdc++", "-lm", "-lgcc_s", "-ldl"),
     "judge": ("-O3", "-shared", "-fPIC", "-lm"),
     "zygote": (
-        "-shared", "-fPIC", "-Dmain=kc_slot", "-fopenmp", "-Wl,--no-as-needed", "-lstdc++", "-lm",
-        "-lgcc_s", "-ldl",
+        "-shared",
+        "-fPIC",
+        "-Dmain=kc_slot",
+        "-fopenmp",
+        "-Wl,--no-as-needed",
+        "-lstdc++",
+        "-lm",
+        "-lgcc_s",
+        "-ldl",
     ),
 }
+VECTOR_MATH = "libmvec.so.1"
 _LOG_BYTES = 1 << 16
 _FILES = 32  # a compile makes five,
 _PROCESSES = 64  # and runs at most four programs at a time
@@ -77,7 +85,8 @@ def _c_compiler() -> str:
 
 @functools.cache
 def helper(name: str) -> Path:
-    """The executable ``slot`` or ``launch``, built at first use; raises CannotRun.
+    """The executable ``slot`` or ``launch``, the library ``judge`` or ``zygote``: built at first
+    use; raises CannotRun.
 
     Named by the hash of its sources, so an edit builds a new one and old ones may be deleted."""
     if reason := supported():
@@ -86,10 +95,23 @@ def helper(name: str) -> Path:
     digest = hashlib.sha256(platform.machine().encode())
     for source in sources:
         digest.update(source.name.encode() + source.read_bytes())
+    digest.update(" ".join(_libraries(name)).encode())
     target = paths.cache() / "native" / f"{name}-{digest.hexdigest()[:16]}"
     if not target.exists():
         _build(name, target)
     return target
+
+
+@functools.cache
+def _libraries(name: str) -> tuple[str, ...]:
+    """What a helper is linked with. A slot also has the C library's vector functions, where there
+    are any: a compiler with fast-math calls them in place of exp and its like."""
+    known = _LIBRARIES.get(name, ())
+    if name not in ("slot", "zygote"):
+        return known
+    asked = [compiler(), f"-print-file-name={VECTOR_MATH}"]
+    found = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False)
+    return (*known, f"-l:{VECTOR_MATH}") if "/" in found.stdout else known
 
 
 def _build(name: str, target: Path) -> None:
@@ -99,7 +121,7 @@ def _build(name: str, target: Path) -> None:
         built = Path(work) / name
         command = [_c_compiler(), "-std=gnu11", "-O2", f"-I{INCLUDE}", "-o", str(built)]
         command += [str(NATIVE / source) for source in _SOURCES[name]]
-        command += _LIBRARIES.get(name, ())
+        command += _libraries(name)
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode:
             raise CannotRun(f"building {name} failed: {done.stderr.strip()[-1000:]}")

@@ -90,25 +90,8 @@ class Scan:
                     *(None if tensor is None else tensor.data_ptr() for tensor in tensors),
                 )
             )  # fmt: skip
-        self._usual.append(self._result(index, errors) if usual else None)
+        self._usual.append(case_result(self._sheet, index, errors) if usual else None)
         return entries
-
-    def _result(self, index: int, errors: list[numerics.Errors]) -> CaseResult:
-        """The result of a case that is right."""
-        case = self._sheet.cases[index]
-        return CaseResult(
-            name=case.name,
-            shape=tuple(case.shapes[self._sheet.task.inputs[0].name]),
-            dtype=case.dtype,
-            layout=case.layout,
-            ok=True,
-            hidden=self._hidden(index),
-            max_abs=worst([item.max_abs for item in errors]),
-            max_rel=worst([item.max_rel for item in errors]),
-            max_ulp=worst([item.max_ulp for item in errors]),
-            mismatches=0,
-            total=sum(answer.expected.numel() for answer in self._sheet.answers[index]),
-        )
 
     def elements(self, cases: range) -> int:
         """Output elements of some cases."""
@@ -154,14 +137,36 @@ class Scan:
             else:
                 known = numerics.Errors(*map(_known, (item.max_abs, item.max_rel, item.max_ulp)))
             errors.append(known)
-        return self._result(index, errors)
+        return case_result(self._sheet, index, errors)
 
 
 def _known(value: float) -> float | None:
     return None if value < 0 else value
 
 
-def worst(values: list[float | None]) -> float | None:
+def case_result(
+    sheet: Sheet, index: int, errors: list[numerics.Errors], mismatches: int = 0, cause: str = ""
+) -> CaseResult:
+    """The record of a case that ran to its end: the largest errors over its outputs; right if there
+    is no ``cause``."""
+    case = sheet.cases[index]
+    return CaseResult(
+        name=case.name,
+        shape=tuple(case.shapes[sheet.task.inputs[0].name]),
+        dtype=case.dtype,
+        layout=case.layout,
+        ok=not cause,
+        hidden=index >= sheet.visible,
+        max_abs=_worst([item.max_abs for item in errors]),
+        max_rel=_worst([item.max_rel for item in errors]),
+        max_ulp=_worst([item.max_ulp for item in errors]),
+        mismatches=mismatches,
+        total=sum(answer.expected.numel() for answer in sheet.answers[index]),
+        cause=cause,
+    )
+
+
+def _worst(values: list[float | None]) -> float | None:
     """The largest known one."""
     known = [value for value in values if value is not None]
     return max(known) if known else None

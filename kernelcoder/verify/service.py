@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verifier of every native backend: guard, build, smoke, holdouts, timing, one verdict.
+"""The verifier of every backend: guard, build, smoke, holdouts, timing, one verdict.
 
 Whatever the candidate does ends in a verdict about the candidate. Whatever we or the machine do
 wrong ends in ``infra_error``, after one more try: never a failed kernel, never a pass.

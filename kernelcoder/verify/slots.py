@@ -96,8 +96,8 @@ class Slot:
     """One exec'd process that forks a sandboxed child per candidate. Use from one thread at a
     time. A slot that died (somebody killed it) is replaced at the next ``start``.
 
-    ``threads`` caps OpenMP teams of every candidate; ``library`` is one that they may call. ``skip``
-    names layers to leave out (see ``SKIP``): for tests of weaker machines only."""
+    ``threads`` caps OpenMP teams of every candidate; ``library`` is one that they may call.
+    ``skip`` names layers to leave out (see ``SKIP``): for tests of weaker machines only."""
 
     def __init__(
         self,

@@ -2,15 +2,14 @@
 """Candidates that differ in their source and not in their machine code share one judgment.
 
 Searches produce many of them: other comments, other names, an unrolled loop that the compiler would
-have unrolled anyway. What counts is what the loader maps: two objects whose program headers and
-mapped bytes are the same are the same program. Sharing never crosses tasks, keys or options.
+have unrolled anyway. What counts is what the program can see of itself, which is the whole file but
+for what canonical.py took out. Sharing never crosses tasks, keys or options.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import struct
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from kernelcoder.records import Status, Verdict
 from kernelcoder.task import Task
 from kernelcoder.verify import labels
+from kernelcoder.verify.canonical import canonical
 from kernelcoder.verify.judging import Findings
 from kernelcoder.verify.python_bundle import MAGIC
 from kernelcoder.verify.work import LOG_LIMIT, Work
@@ -28,35 +28,14 @@ REMARK = "same machine code as an earlier candidate"
 KEPT = 1024
 # Only judgments about values: a time-out or a death may be the machine's doing.
 SHARED: tuple[Status, ...] = ("incorrect",)
-_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
-_SEGMENT = struct.Struct("<IIQQQQQQ")
-_LOAD = 1
 
 
 def machine_code(data: bytes) -> str:
-    """SHA-256 of what a loader makes of an ELF64 object: its header without the place of the
-    section table, its program headers, the bytes they map. "" for anything else.
-
-    Sections that are not mapped (names of local functions, the compiler's name) do not count."""
-    if len(data) < _HEADER.size or data[:6] != b"\x7fELF\x02\x01":
-        return ""
+    """SHA-256 of a program as it was built: of all its bytes, since canonical.py has left none but
+    those that count. "" for anything else, which then has no twins."""
     if data.endswith(MAGIC):  # Python: what the interpreter runs follows the object
         return hashlib.sha256(data).hexdigest()
-    fields = _HEADER.unpack_from(data)
-    at, size, count = fields[5], fields[9], fields[10]
-    if size != _SEGMENT.size or at + size * count > len(data):
-        return ""
-    # e_shoff, e_shentsize, e_shnum, e_shstrndx: no loader reads them
-    blank = _HEADER.pack(*fields[:6], 0, *fields[7:11], 0, 0, 0)
-    data = blank + data[_HEADER.size :]
-    digest = hashlib.sha256(data[at : at + size * count])
-    for index in range(count):
-        kind, _, offset, _, _, length, _, _ = _SEGMENT.unpack_from(data, at + size * index)
-        if kind == _LOAD:
-            if offset + length > len(data):
-                return ""
-            digest.update(data[offset : offset + length])
-    return digest.hexdigest()
+    return hashlib.sha256(data).hexdigest() if data and data == canonical(data) else ""
 
 
 @dataclass(frozen=True, slots=True)

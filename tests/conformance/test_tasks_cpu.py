@@ -15,7 +15,7 @@ from kernelcoder.verify.feedback import feedback
 from kernelcoder.verify.service import KernelVerifier
 
 KEY, MORE_KEYS = "5eed", ("0", "beef")
-FEW = 3
+FEW = 2
 OPTIONS = VerifyOptions(
     timing=False,
     timeout_seconds=20,

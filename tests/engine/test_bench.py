@@ -278,6 +278,11 @@ def test_a_broken_cell_does_not_stop_the_others(copy: Path) -> None:
     assert "cell 2/2 done" in said
 
 
+def heeding_interrupts() -> None:
+    """A shell's background job, which tests may be part of, ignores them and so would a child."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupt_ends_cleanly_and_can_be_resumed(tmp_path: Path) -> None:
     text = CONFIG.replace("METHOD_BASE=y", "METHOD_BASE=n").replace("BUDGET=2", "BUDGET=500")
     (tmp_path / ".config").write_text(text)
@@ -285,6 +290,7 @@ def test_an_interrupt_ends_cleanly_and_can_be_resumed(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-m", "kernelcoder", "bench"],
         cwd=paths.ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=heeding_interrupts,
     )  # fmt: skip
     while child.poll() is None and not list(tmp_path.glob("results/m/calls/*/*")):
         time.sleep(0.05)

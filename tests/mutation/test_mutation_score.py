@@ -12,7 +12,7 @@ import pytest
 from benchmarks import core
 from kernelcoder import mutation
 from kernelcoder.errors import Error
-from kernelcoder.mutation import machine, scoring, table, wider
+from kernelcoder.mutation import scoring, table, wider
 from kernelcoder.verify import VerifyOptions
 from kernelcoder.verify.service import KernelVerifier
 
@@ -116,7 +116,7 @@ def test_machine_code(verifier: KernelVerifier) -> None:
     def digest(source: str) -> str:
         path = verifier.builder.build(source).path
         assert path is not None
-        return machine.digest(path)
+        return scoring.program(path)
 
     assert digest(RELU) == digest("// a comment\n" + RELU.replace("zero", "nought"))
     assert digest(RELU) != digest(RELU.replace("v < 0.0f", "v <= 1.0f"))
@@ -126,7 +126,7 @@ def test_no_elf_is_compared_whole(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     one.write_text("a")
     other.write_text("b")
-    assert machine.digest(one) != machine.digest(other)
+    assert scoring.program(one) != scoring.program(other)
 
 
 @pytest.mark.slow

@@ -25,12 +25,14 @@ from kernelcoder.verify import (
     guards,
     judging,
     properties,
+    python_builder,
     refresh,
     regions,
     sandbox,
     slots,
     symbols,
     totals,
+    watched,
 )
 from kernelcoder.verify.builder import NativeBuilder
 
@@ -199,6 +201,7 @@ SWITCHES: dict[str, Callable[[Workbench], None]] = {
     ),
     "no-threads": _native("seccomp.c", "  if (threads > 1) {\n", "  if (threads > 0) {\n"),
     "no-processes": _layer("seccomp"),
-    "census": _constant(census, "decide", lambda *_, **__: census.Finding()),
+    "census": _constant(python_builder, "decide", lambda *_, **__: census.Finding()),
+    "watcher": _constant(watched.Watcher, "follow", lambda *_: None),
     "library-policy": _options(library="allowed"),
 }

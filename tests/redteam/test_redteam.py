@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every hostile candidate of the corpus is caught, every honest one is verified, by the real
-verifier; and after each attack an honest kernel still passes in the same slot."""
+verifier; and after each attack an honest kernel still passes in the same slot.
+
+The default run takes one candidate for each way of cheating, and half of the honest ones."""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ import pytest
 
 from kernelcoder.redteam.corpus import BACKENDS, HONEST, HOSTILE, twins
 from kernelcoder.redteam.court import Court
+from kernelcoder.redteam.defenses import DEFENSES
 from kernelcoder.redteam.entry import Honest, Hostile
 
 
@@ -26,11 +29,26 @@ def needs(backend: str) -> list[pytest.MarkDecorator]:
     return [pytest.mark.skipif(found.mode is None, reason=f"{backend}: {found.reason}")]
 
 
+def default(backend: str) -> set[str]:
+    """Names of the hostile candidates of the default run: for each way of cheating in the catalogue
+    the first that is not slow, and those that test_redteam_defenses.py expects to be caught."""
+    seen: set[str] = set()
+    names = {name for one in DEFENSES for name in one.needs}
+    for entries in HOSTILE[backend].values():
+        for entry in entries:
+            if not entry.slow and not seen.issuperset(entry.ids):
+                seen.update(entry.ids)
+                names.add(entry.name)
+    return names
+
+
 def hostile() -> Iterator[pytest.param]:
     for backend in BACKENDS:
+        chosen = default(backend)
         for family, entries in HOSTILE[backend].items():
             for entry in entries:
-                marks = needs(backend) + ([pytest.mark.slow] if entry.slow else [])
+                quick = entry.name in chosen and not entry.slow
+                marks = needs(backend) + ([] if quick else [pytest.mark.slow])
                 if entry.escape:
                     strict = not entry.by_luck
                     marks.append(pytest.mark.xfail(reason=entry.escape, strict=strict))
@@ -40,8 +58,9 @@ def hostile() -> Iterator[pytest.param]:
 
 def honest() -> Iterator[pytest.param]:
     for backend in BACKENDS:
-        for entry in HONEST[backend]:
-            yield pytest.param(entry, marks=needs(backend), id=f"{backend}-{entry.name}")
+        for place, entry in enumerate(HONEST[backend]):
+            marks = needs(backend) + ([pytest.mark.slow] if place % 2 else [])
+            yield pytest.param(entry, marks=marks, id=f"{backend}-{entry.name}")
 
 
 @pytest.mark.parametrize("entry", list(hostile()))

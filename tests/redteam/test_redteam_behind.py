@@ -35,7 +35,13 @@ def court(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Court]:
             yield made
 
 
-@pytest.mark.parametrize("entry", BEHIND, ids=lambda entry: entry.name)
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(entry, marks=[pytest.mark.slow] if place % 3 else [], id=entry.name)
+        for place, entry in enumerate(BEHIND)
+    ],
+)
 def test_it_is_caught_without_guard_and_audit(court: Court, entry: Hostile) -> None:
     trial = court.hostile(entry)
     assert court.undisturbed(entry) == ""

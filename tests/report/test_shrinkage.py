@@ -51,7 +51,7 @@ def test_a_cell_has_geometric_means_over_the_tasks_that_have_both() -> None:
     assert (row["shrink_final_n"], row["shrink_heldout_n"]) == (2, 1)
     assert row["shrink_heldout"] == pytest.approx(0.5)
     texts = shrinkage.cell_texts(row)
-    assert texts[0].startswith("1.000 [0.50-2.00] n=2")
+    assert texts[0].startswith("1.000 [0.50, 2.00] n=2")
     assert texts[1] == "0.500 n=1"
     assert shrinkage.known([row])
     none = shrinkage.cell_fields(tasks[2:])

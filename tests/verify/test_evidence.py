@@ -86,6 +86,14 @@ def test_a_right_kernel_shows_what_was_looked_at(verifier: KernelVerifier) -> No
 
 
 @linux
+def test_cases_looked_at_again_are_counted_once(verifier: KernelVerifier) -> None:
+    verdict = judge(verifier, pointwise(value="n == 1 ? T(7) : v"))
+    assert verdict.status == "incorrect"
+    assert verdict.checked["passes"] > 3, "doubts are settled by more passes"
+    assert verdict.checked["cases"] == len(verdict.cases)
+
+
+@linux
 def test_nothing_to_compare_is_never_verified(verifier: KernelVerifier) -> None:
     """B16: a task all of whose tensors are empty lets every kernel pass, so none does."""
     shapes = {"x": (0, 5), "y": (0, 5)}

@@ -29,7 +29,11 @@ def test_answers_are_the_reference_in_float64(name: str) -> None:
         expected = task.reference(*inputs, *oracle.scalars(task, case))
         (answer,) = sheet.answers[index]
         assert answer.expected.dtype == torch.float64
-        assert torch.allclose(answer.expected, expected, rtol=1e-12, atol=0, equal_nan=True)
+        # where terms cancel, the order of a sum shows; it may be another for other addresses
+        size = float(expected.nan_to_num(0, 0, 0).abs().max()) if expected.numel() else 0.0
+        assert torch.allclose(
+            answer.expected, expected, rtol=1e-12, atol=1e-14 * size, equal_nan=True
+        )
 
 
 def test_a_correctly_rounded_result_always_passes() -> None:

@@ -11,6 +11,7 @@ from benchmarks.python import inline, with_python
 from kernelcoder.verify import VerifyOptions
 from kernelcoder.verify.python_builder import PythonBuilder
 from kernelcoder.verify.python_bundle import pack, parse, unpack
+from kernelcoder.verify.twins import machine_code
 
 OPTIONS = VerifyOptions(False, 5, 60, 512, 1, "eager", False, 4)
 SCALE = """#include <kernelcoder.h>
@@ -85,6 +86,21 @@ def test_building(tmp_path: Path) -> None:
     assert own.sha != plain.sha
     other = builder.build(f"CPP = r'''{SCALE}'''{kernel}# a remark\n")
     assert other.sha != own.sha, "the same own code, another file"
+
+
+def test_one_library_below_two_sources_is_two_programs(tmp_path: Path) -> None:
+    """What runs first is the Python: a shared judgment must look at it too."""
+    builder = PythonBuilder(OPTIONS, tmp_path)
+    codes = set()
+    for call in ("own.scale(x, y, 2.0)", "own.scale(x, y, 3.0)"):
+        path = builder.build(f"CPP = r'''{SCALE}'''\n\ndef kernel(x, y):\n    {call}\n").path
+        assert path is not None
+        data = path.read_bytes()
+        assert len(machine_code(data)) == 64
+        codes.add(machine_code(data))
+        library = data[: data.rindex(b"CPP = ")]
+        assert len(machine_code(library)) == 64
+    assert len(codes) == 2
 
 
 def test_what_does_not_build(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -188,7 +188,7 @@ def test_finalists_are_selected_on_one_half_and_reported_on_the_other(
     timer: Timer, compiler: Compiler, task: Task
 ) -> None:
     one, two = built(compiler, "// a"), built(compiler, "// b")
-    finalists = timer.final(task, [("one", one), ("two", two)], "final")
+    finalists = timer.final(task, [("one", one), ("two", two)], "final", unseen_too=False)
     assert [f.sha for f in finalists] == ["one", "two"]
     for finalist in finalists:
         assert finalist.select is not None
@@ -199,12 +199,13 @@ def test_finalists_are_selected_on_one_half_and_reported_on_the_other(
 
 
 def test_a_lone_finalist_reports_every_block(timer: Timer, compiler: Compiler, task: Task) -> None:
-    (finalist,) = timer.final(task, [("one", built(compiler))], "lone")
+    (finalist,) = timer.final(task, [("one", built(compiler))], "lone", unseen_too=False)
     assert finalist.select is None
     assert finalist.report is not None
     assert finalist.report.speedup["eager"].n == OPTIONS.retime_blocks
 
 
+@pytest.mark.slow  # the compiler of the baseline is started and fails
 def test_a_baseline_that_fails_is_named_and_the_others_remain(
     compiler: Compiler, tmp_path: Path, task: Task, monkeypatch: Any
 ) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import random
 import statistics
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,11 @@ def test_the_system_keeps_accounts_of_our_threads() -> None:
     assert all(on >= 0 for on in found.values())
 
 
-def test_places_go_round_and_leave_one_for_the_judge() -> None:
+def test_places_go_round() -> None:
     places = Places(1, (2, 3, 5))
     assert {places.next() for _ in range(3)} == {2, 3, 5}
     assert places.members(3) == {3}
-    assert Places(2, (0, 1)).next() == -1  # nobody would be left to judge
+    assert Places(2, (0, 1)).next() == -1  # there is only one set
     assert {Places(2, (0, 1, 4, 5)).next() for _ in range(4)} <= {0, 4}
     assert Places(2, (0, 2, 4)).next() == -1  # no two neighbors
     assert Places(1, ()).next() == -1
@@ -89,10 +90,25 @@ def test_places_go_round_and_leave_one_for_the_judge() -> None:
 def test_the_judge_gets_its_processors_back() -> None:
     before = os.sched_getaffinity(0)
     places = Places(1)
-    with places.judge_elsewhere(places.next()):
+    with places.judge_there(places.next()), places.first_of_all([]):
         during = os.sched_getaffinity(0)
     assert os.sched_getaffinity(0) == before
-    assert during == before if len(before) == 1 else len(during) == len(before) - 1
+    assert during == before if len(before) == 1 else len(during) == 1
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="no real-time priority")
+def test_a_process_is_hurried_and_let_go_again() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("real-time priority needs root")
+    with subprocess.Popen(["sleep", "60"]) as sleeper:
+        with Places(1).first_of_all([sleeper.pid]):
+            hurried = os.sched_getscheduler(sleeper.pid), os.sched_getparam(0).sched_priority
+            theirs = os.sched_getparam(sleeper.pid).sched_priority
+        assert hurried[0] == os.SCHED_FIFO
+        assert theirs < hurried[1], "the judge must be able to interrupt what it times"
+        assert os.sched_getscheduler(sleeper.pid) == os.SCHED_OTHER
+        sleeper.kill()
 
 
 class Clocks:
