@@ -37,7 +37,7 @@ class Plan:
 # Six pairs are the fewest whose range is a 95 % interval of their median.
 SEARCH = {"hot": Plan(1, 6, 40, 0.25, 0.01), "cold": Plan(1, 6, 12, 0.25, 0.02)}
 # Of half a block; the roles are changed between the halves.
-FINAL = {"hot": Plan(1, 6, 60, 0.2, 0.005), "cold": Plan(1, 2, 6, 0.2, 0.005)}
+FINAL = {"hot": Plan(1, 6, 60, 0.3, 0.005), "cold": Plan(1, 3, 6, 0.25, 0.005)}
 # A warm-up of slow kernels ends here: seconds.
 _WARM_SECONDS = 0.25
 # A round this slow makes precision pointless: the plan's time alone decides from then on.

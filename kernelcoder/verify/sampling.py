@@ -156,6 +156,7 @@ def profile(
     def watch() -> None:
         while not enough() and time.monotonic() < end:
             time.sleep(rng.uniform(*_GAPS))
+            child.forget_text()
             if not child.glimpse(look):
                 return
 
