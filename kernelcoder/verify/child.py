@@ -356,10 +356,15 @@ class Child:
         self._control.close()  # the next start makes a new slot
         return Exit("signaled", int(signal.SIGKILL), 0, 0, self._text() + "(the slot ended)", False)
 
-    def forget_text(self) -> None:
-        """Drops what the child has written so far: in many repetitions even a word for each call
-        would exceed its limit."""
-        os.ftruncate(self._err, 0)
+    def forget_text(self, kept: int) -> None:
+        """Drops what the child has written beyond ``kept`` bytes: in many repetitions even a word
+        for each call would exceed its limit."""
+        if self.text_bytes() > kept:
+            os.ftruncate(self._err, kept)
+
+    def text_bytes(self) -> int:
+        """How much the child has written so far."""
+        return os.fstat(self._err).st_size
 
     def _text(self) -> str:
         data = os.pread(self._err, self._limits.output_kb << 10, 0)

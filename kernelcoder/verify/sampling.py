@@ -156,11 +156,12 @@ def profile(
     def watch() -> None:
         while not enough() and time.monotonic() < end:
             time.sleep(rng.uniform(*_GAPS))
-            child.forget_text()
+            child.forget_text(said)
             if not child.glimpse(look):
                 return
 
     repetitions, end = 1, time.monotonic() + _SECONDS
+    said = child.text_bytes()  # with the census
     for _ in range(_RUNS):
         spent = child.run(first, count, repetitions, timeout=timeout, watch=watch).cpu_ns
         if enough() or time.monotonic() > end:
