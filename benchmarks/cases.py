@@ -76,6 +76,8 @@ HIDDEN: tuple[Row, ...] = (
     Row("past", "f32", "strided", "normal"),
     Row("past", "f16", "strided", "normal"),
     Row("composite", "f32", "contiguous", "normal"),
+    # Rows of nothing but infinity or NaN: what a fully masked row of a softmax is.
+    Row("thin", "f32", "contiguous", "special"),
 )
 # For tasks with one right answer on whole numbers.
 EXACT: tuple[Row, ...] = (

@@ -37,13 +37,13 @@ _PARTS = """
 #include <omp.h>
 #include <vector>
 namespace {
-// Rows [from, from + n) of a tensor that has as many as the output; others are passed as they are.
+// Rows [from, from + n) of a tensor, or all of it.
 struct Part {
   DLTensor tensor;
   std::vector<int64_t> shape;
-  Part(const DLTensor *t, int64_t rows, int64_t from, int64_t n)
+  Part(const DLTensor *t, bool divided, int64_t from, int64_t n)
       : tensor(*t), shape(t->shape, t->shape + t->ndim) {
-    if (shape[0] == rows) {
+    if (divided) {
       shape[0] = n;
       tensor.data = (char *)t->data + from * t->strides[0] * (t->dtype.bits / 8);
     }
@@ -111,15 +111,21 @@ def edited(task: Task, template: str) -> str:
     if task.scalars or len(task.outputs) != 1:
         raise ValueError(f"{task.id} takes more than tensors")
     letters = [*(f"t{i}" for i in range(len(names) - 1)), "y"]
-    some = "rows, 0, rows / 20"
-    share = "rows, rows * i / k, rows * (i + 1) / k - rows * i / k"
+    some = "0, rows / 20"
+    share = "rows * i / k, rows * (i + 1) / k - rows * i / k"
+    # The rows of a result come from those of the first input; a second matrix is needed whole.
+    divided = {name: "true" if name in (letters[0], "y") else "false" for name in letters}
     fields = {
         "declared": ", ".join(
             f"{'' if name == 'y' else 'const '}DLTensor *{name}" for name in letters
         ),
         "names": ", ".join(letters),
-        "parts_some": " ".join(f"Part p_{name}({name}, {some});" for name in letters),
-        "parts_share": " ".join(f"Part p_{name}({name}, {share});" for name in letters),
+        "parts_some": " ".join(
+            f"Part p_{name}({name}, {divided[name]}, {some});" for name in letters
+        ),
+        "parts_share": " ".join(
+            f"Part p_{name}({name}, {divided[name]}, {share});" for name in letters
+        ),
         "passed": ", ".join(f"&p_{name}.tensor" for name in letters),
     }
     return own + _PARTS + template % fields
