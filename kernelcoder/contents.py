@@ -13,6 +13,7 @@ from typing import Any
 
 from kernelcoder.ledger import Event, canonical
 from kernelcoder.records import sha256
+from kernelcoder.wording import TAKEN_OVER
 
 _RUN_ONLY = {"call": ("latency_s", "replayed"), "control": ("pid",)}
 _MEASURED = ("timing", "seconds", "log", "versions")
@@ -35,6 +36,7 @@ def content(event: Event) -> Any | None:
 def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
     """Stage ``measured`` is ``verified`` with a clock; evidence of a timed one quotes the clock."""
     kept = {name: value for name, value in verdict.items() if name not in _MEASURED}
+    kept["evidence"] = [text for text in verdict["evidence"] if text != TAKEN_OVER]
     if verdict["timing"] is not None:
         kept["stage"] = "verified"
         del kept["evidence"], kept["reason"]

@@ -7,6 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 UNKNOWN = "unknown"
+# Evidence that a verdict was taken over. Whom a candidate shares it with depends on what the
+# process judged before, so this says how a run went and not what it found.
+TAKEN_OVER = "same machine code as an earlier candidate"
 # What ``Verdict.checked`` may count, in the order in which it is shown.
 CHECKS: Mapping[str, str] = {
     "symbols": "symbols audited",

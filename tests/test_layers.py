@@ -21,7 +21,7 @@ MEMBERS = {"models", "backends", "verify", "prompts", "memory"}
 ALLOWED: dict[str, set[str]] = {
     **{room: BASE for room in BASE},
     **{room: BASE | CONFIG for room in CONFIG},
-    **{room: BASE | LEDGER for room in LEDGER},
+    **{room: BASE | LEDGER | {"wording"} for room in LEDGER},
     **{room: set() for room in LOW},
     "budget": BASE,
     "recordings": BASE | LEDGER,

@@ -38,7 +38,6 @@ REMARKS: Mapping[str, str] = {
     "reads a clock": r"^reads a clock",
     "varies between runs": r"differ between identical runs",
     "depends on old output": r"what the output (?:buffer )?held before",
-    "same machine code as an earlier one": r"^same machine code",
 }
 _PATTERNS = tuple((name, re.compile(text)) for name, text in {**ATTACKS, **REMARKS}.items())
 

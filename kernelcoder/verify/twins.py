@@ -22,8 +22,8 @@ from kernelcoder.verify.canonical import canonical
 from kernelcoder.verify.judging import Findings
 from kernelcoder.verify.python_bundle import MAGIC
 from kernelcoder.verify.work import LOG_LIMIT, Work
+from kernelcoder.wording import TAKEN_OVER
 
-REMARK = "same machine code as an earlier candidate"
 # Judgments remembered; one has up to 20 KB where many cases failed, little where all passed.
 KEPT = 1024
 # Only judgments about values: a time-out or a death may be the machine's doing.
@@ -89,7 +89,7 @@ class Twins:
 
 def _again(work: Work, known: _Judged) -> Verdict | None:
     work.findings = known.findings
-    work.remarks.append(REMARK)
+    work.remarks.append(TAKEN_OVER)
     work.stage = "smoke_passed" if known.verdict is None else known.verdict.stage
     if known.verdict is None:
         return None

@@ -22,6 +22,7 @@ from kernelcoder.contents import content_digest
 from kernelcoder.ledger import BrokenLedger, Held, Ledger
 from kernelcoder.records import Proposal, Usage, sha256, to_json
 from kernelcoder.states import IllegalTransition
+from kernelcoder.wording import TAKEN_OVER
 
 OPEN = {"op": "open", "cell": CELL, "guarantee": "G1"}
 BEGIN = {"op": "task_begin", "digest": "d", "baseline": "eager"}
@@ -324,15 +325,18 @@ def test_blobs_are_named_by_content_and_checked(tmp_path: Path) -> None:
             ledgers.read_blob(ledger.dir, "0" * 64)
 
 
-def test_the_content_digest_ignores_times_only(tmp_path: Path) -> None:
-    def made(name: str, status: str, latency: float) -> str:
+def test_the_content_digest_ignores_only_how_the_run_went(tmp_path: Path) -> None:
+    def made(name: str, status: str, latency: float, *evidence: str) -> str:
         with begun(tmp_path / name) as ledger:
             ledger.append("ask", ask(), TASK, 0)
             ledger.append("call", call() | {"latency_s": latency}, TASK, 0)
             ledger.append("candidate", cut(), TASK, 0)
             ledger.append("control", {"op": "resume", "reopened": []})
-            ledger.append("verdict", judged(status), TASK, 0)
+            body = judged(status)
+            body["verdict"]["evidence"] = evidence
+            ledger.append("verdict", body, TASK, 0)
             return content_digest(ledger.events)
 
-    assert made("a", "incorrect", 0.1) == made("b", "incorrect", 9.0)
+    assert made("a", "incorrect", 0.1) == made("b", "incorrect", 9.0, TAKEN_OVER)
+    assert made("e", "incorrect", 0.1) != made("f", "incorrect", 0.1, "reads a clock")
     assert made("c", "incorrect", 0.1) != made("d", "timeout", 0.1)

@@ -18,7 +18,8 @@ from kernelcoder.verify.judging import Judge
 from kernelcoder.verify.service import KernelVerifier
 from kernelcoder.verify.stream import KINDS
 from kernelcoder.verify.throughput import five_holdouts
-from kernelcoder.verify.twins import REMARK, machine_code
+from kernelcoder.verify.twins import machine_code
+from kernelcoder.wording import TAKEN_OVER
 
 OPTIONS = VerifyOptions(False, 5, 30, 512, 1, "eager", False, 4)
 RIGHT, WRONG = KINDS[0].source(1), next(k for k in KINDS if k.name == "copies").source(1)
@@ -99,14 +100,14 @@ def test_a_twin_is_not_run_again(verifier: KernelVerifier, task: Task, runs: lis
         assert first.status == again.status == status
         assert again.cases == first.cases
         assert (again.stage, again.reason) == (first.stage, first.reason)
-        assert REMARK in again.evidence and REMARK not in first.evidence
+        assert TAKEN_OVER in again.evidence and TAKEN_OVER not in first.evidence
         assert dict(again.checked) == dict(first.checked)
 
 
 def test_not_across_keys_or_tasks(verifier: KernelVerifier, task: Task, runs: list[int]) -> None:
     other = dataclasses.replace(task, digest=f"{task.digest}-other")
     for one, key in ((task, "aa"), (task, "bb"), (other, "aa")):
-        assert REMARK not in judge(verifier, one, RIGHT, key).evidence
+        assert TAKEN_OVER not in judge(verifier, one, RIGHT, key).evidence
     assert len(runs) == 3
 
 
