@@ -29,7 +29,6 @@ from kernelcoder.verify.timing import Timer, regime
 
 # Copies 16 MiB to and fro: keeps a processor busy and the memory too, as compilers and tests do.
 _BUSY = "a = bytearray(1 << 24)\nwhile True: b = bytes(a); a = bytearray(b)"
-TWENTIETH = 20
 # Rows that twenty divides, and no other size of the case equals.
 _ROWS = {"relu": 160, "softmax": 160, "matmul": 260}
 

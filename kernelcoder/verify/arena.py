@@ -118,10 +118,12 @@ class Arena:
             # What go, done and the freeze cost the child; never more than half, whatever it says.
             spent = max(raw - self.idle_ns, raw // 2)
             return spent * 1e-9 / (count * self.parts)
+        between = self._between(name, rng, bench.refresh, 0, bench.count)
         spent = 0
-        for _ in range(self.parts):
-            bench.refresh()
+        for number in range(self.parts):
+            between(number)
             spent += self.process.window(bench.name, bench.task.id, name, bench.count)
+        between(self.parts)
         return spent * 1e-9 / (bench.count * self.parts)
 
     def _count(self, name: str) -> int:
@@ -132,16 +134,7 @@ class Arena:
         candidate can be unfair: a reference that fails is a baseline less."""
         count, parts = self._count(name), self.parts
         first = rng.randrange(self.bench.count - count + 1)
-        # One batch of each window is looked at in any case, drawn beforehand, so that none is safe.
-        chosen = rng.randrange(parts)
-
-        def batch(number: int) -> None:
-            looked_at = number - 1 == chosen or rng.random() < _CHECKED
-            if number and looked_at:
-                self._look(name, first, count)
-            renew()
-            self.bench.poison()
-
+        batch = self._between(name, rng, renew, first, count)
         try:
             window, charged = self._run(self.children[name], first, count, batch)
         except (TimedOut, Died) as end:
@@ -153,19 +146,34 @@ class Arena:
                 raise Unfair("it exceeded its time limit while being timed", "timeout") from end
             how = f"{end.exit.kind} {end.exit.code}"
             raise Unfair(f"it died while being timed ({how})", "crashed") from end
-        if name == "reference":
-            return charged
         if name == "candidate":
             self._windows.append(window)
             self._lengthen(window.cpu_ns // parts, count)
-        if chosen == parts - 1 or rng.random() < _CHECKED:
-            self._check(first, count)
+        batch(parts)
         return charged
 
+    def _between(
+        self, name: str, rng: random.Random, renew: Callable[[], None], first: int, count: int
+    ) -> Callable[[int], None]:
+        """What the judge does before each batch of a window: look at the one before, give new
+        inputs, poison the outputs; after the last one only the look. It is the same for everybody,
+        since the judge's work leaves its traces in the caches of whoever comes next."""
+        parts = self.parts
+        # One batch of each window is looked at in any case, drawn beforehand, so that none is safe.
+        chosen = rng.randrange(parts)
+
+        def between(number: int) -> None:
+            if number and (number - 1 == chosen or rng.random() < _CHECKED):
+                self._look(name, first, count)
+            if number < parts:
+                renew()
+                self.bench.poison()
+
+        return between
+
     def _look(self, name: str, first: int, count: int) -> None:
-        """Check a batch; the trusted reference's too, to no end but that the judge's work between
-        two batches leaves both with the same caches."""
-        if name == "reference":
+        """Compare a batch with the oracle; of a trusted baseline the result is not used."""
+        if name in self.baselines or name == "reference":
             self.bench.wrong(self.bench.choose(first, count))
         else:
             self._check(first, count)

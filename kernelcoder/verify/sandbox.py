@@ -32,10 +32,10 @@ LINUX_ONLY = (
 )
 
 _SOURCES = {
-    "slot": ("slot.c", "child.c", "hint.c", "sandbox.c", "seccomp.c"),
+    "slot": ("slot.c", "child.c", "calls.c", "hint.c", "sandbox.c", "seccomp.c"),
     "launch": ("launch.c", "sandbox.c", "seccomp.c"),
     "judge": ("judge.c",),
-    "zygote": ("slot.c", "zygote.c", "hint.c", "sandbox.c", "seccomp.c"),
+    "zygote": ("slot.c", "zygote.c", "calls.c", "hint.c", "sandbox.c", "seccomp.c"),
 }
 # Candidates are linked without libraries: what they may need is loaded in the slot already.
 _LIBRARIES = {

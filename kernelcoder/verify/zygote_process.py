@@ -67,7 +67,7 @@ class DLTensor(ctypes.Structure):
 
 
 class Job(ctypes.Structure):
-    """zygote.c: what Python needs of a job."""
+    """calls.h: KcCalls."""
 
     _fields_ = (
         ("calls", ctypes.POINTER(Call)), ("tensors", ctypes.POINTER(DLTensor)),

@@ -144,7 +144,7 @@ def _not_frozen(bench: Workbench) -> None:
     froze = child.Child._freeze
 
     def freeze(self: child.Child, timeout: float) -> None:
-        time.sleep(0.04)
+        time.sleep(0.25)  # plenty, also for threads on a busy machine
         froze(self, timeout)
 
     bench.patch.setattr(child.Child, "_freeze", freeze)
@@ -195,9 +195,9 @@ SWITCHES: dict[str, Callable[[Workbench], None]] = {
     "seccomp": _layer("seccomp"),
     "landlock": _layer("landlock"),
     "uid": _layer("uid"),
-    "address-space": _native("child.c", "  kc_limit(RLIMIT_AS, space, space);\n"),
+    "address-space": _native("calls.c", "  kc_limit(RLIMIT_AS, space, space);\n"),
     "output-limit": _native(
-        "child.c", "  kc_limit(RLIMIT_FSIZE, job->output_bytes, job->output_bytes);\n"
+        "calls.c", "  kc_limit(RLIMIT_FSIZE, job->output_bytes, job->output_bytes);\n"
     ),
     "no-threads": _native("seccomp.c", "  if (threads > 1) {\n", "  if (threads > 0) {\n"),
     "no-processes": _layer("seccomp"),
