@@ -161,7 +161,7 @@ def _compiler_obeys() -> Iterator[Finding]:
     from pathlib import Path
 
     from kernelcoder.verify import sandbox
-    from kernelcoder.verify.compile import toolchain
+    from kernelcoder.verify.toolchain import toolchain
 
     attempts = {
         "compile secrets": ("cat /etc/passwd", "reads no other file"),

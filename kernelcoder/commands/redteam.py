@@ -125,8 +125,8 @@ def _keep(args: argparse.Namespace, lines: list[str], bad: list[str], seconds: f
     import torch
 
     from kernelcoder.verify import isolation
-    from kernelcoder.verify.compile import toolchain
     from kernelcoder.verify.service import VERIFY_VERSION
+    from kernelcoder.verify.toolchain import toolchain
 
     flags = " --slow" if args.slow else ""
     machine = (

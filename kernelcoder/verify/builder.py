@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from kernelcoder.records import Mode
 from kernelcoder.verify import VerifyOptions, guards, loaded, symbols
 from kernelcoder.verify.census import Finding
 from kernelcoder.verify.compile import FLAGS, Built, Compiler
-from kernelcoder.verify.slots import Child, Slot
+from kernelcoder.verify.slots import Child, Exit, Limits, Slot
 
 if TYPE_CHECKING:
     from kernelcoder.verify.judging import Exam
@@ -37,11 +38,14 @@ def _remember(known: dict[str, T], name: str, found: T) -> None:
 class Builder(Protocol):
     """Thread-safe. ``backend`` is the key of ``Task.solutions``; ``null`` the source of a kernel
     that does nothing, whose windows show what the harness itself costs. ``renews``: slots start so
-    fast that each block of a final timing gets new ones, hence a new address-space layout."""
+    fast that each block of a final timing gets new ones, hence a new address-space layout.
+    ``mode``: what runs is only timed where it is "native". ``text_kb``: what a child may write."""
 
     backend: str
     null: str
     renews: bool
+    mode: Mode
+    text_kb: int
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -60,9 +64,15 @@ class Builder(Protocol):
         """A new slot, for one worker."""
         ...
 
-    def witness(self, exam: Exam, child: Child, built: Built) -> Finding:
-        """Who did the work of a candidate whose cases are all right; may end the child. Died and
-        TimedOut of the child pass through."""
+    def extend(self, built: Built, ended: Exit) -> Built | None:
+        """With the machine code that a child wanted when it ended; None if it wanted none."""
+        ...
+
+    def witness(
+        self, exam: Exam, child: Child, built: Built, slot: Slot, limits: Limits
+    ) -> Finding:
+        """Who did the work of a candidate whose cases are all right, and how; may end the child and
+        start others in its slot. Died and TimedOut of the child pass through."""
         ...
 
 
@@ -73,6 +83,8 @@ class NativeBuilder:
     backend = "cpu"
     null = _NULL
     renews = True
+    mode: Mode = "native"
+    text_kb = 64
 
     def __init__(self, options: VerifyOptions, cache: Path) -> None:
         self._threads, self._library = options.threads, options.library
@@ -113,6 +125,12 @@ class NativeBuilder:
         """A native slot whose OpenMP teams are as large as the options allow."""
         return Slot(threads=self._threads, library=self._blas)
 
-    def witness(self, exam: Exam, child: Child, built: Built) -> Finding:
+    def extend(self, built: Built, ended: Exit) -> Built | None:
+        """All there is, is built beforehand."""
+        return None
+
+    def witness(
+        self, exam: Exam, child: Child, built: Built, slot: Slot, limits: Limits
+    ) -> Finding:
         """Nothing to add: a native kernel can call only what its audit has seen."""
         return Finding()

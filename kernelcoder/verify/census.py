@@ -19,6 +19,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kernelcoder.records import Status
 from kernelcoder.verify.sampling import ANONYMOUS, COMPUTING, LIBRARY, Profile
 
 _ENOUGH, _HALF, _WORK = 20, 0.5, 0.1
@@ -61,11 +62,13 @@ class Operators:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``refusal`` is the reason to refuse or ""; ``evidence`` and ``checked`` go to the verdict."""
+    """``refusal`` is the reason not to verify it or "", ``status`` then the verdict's; ``evidence``
+    and ``checked`` go to the verdict."""
 
     refusal: str = ""
     evidence: tuple[str, ...] = ()
     checked: Mapping[str, int] = field(default_factory=dict)
+    status: Status = "refused"
 
 
 def read(text: str) -> Operators:

@@ -8,6 +8,7 @@ with this run's nonce arrived; and what the kernel says (wait status, CPU clock)
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import select
@@ -27,6 +28,7 @@ GRACE = 5.0  # seconds within which the kernel must have ended a killed process
 EVENT = struct.Struct("<Iiqqq")  # protocol.h: KcEvent
 STARTED, STOPPED, EXITED = 1, 2, 3
 EXIT_NO_SYMBOL, EXIT_NO_LOAD, EXIT_HARNESS = 96, 97, 98  # a child that never came to run
+EXIT_DEFECT, EXIT_WANTS = 92, 93  # protocol.h: KC_EXIT_DEFECT, KC_EXIT_WANTS
 _GO = struct.Struct("<IIIIQ")
 _TOKEN = struct.Struct("<QQ")
 _TOUCH, _STRAIGHT = 1, 2
@@ -50,11 +52,13 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Window:
     """One run on the judge's clocks: wall time from go to done; CPU time of all the child's
-    threads from go to the freeze, and the part of it that was spent after ``done``."""
+    threads from go to the freeze, what of it was spent after ``done``, and how it divides into the
+    run's parts, each up to the start of the next."""
 
     wall_ns: int
     cpu_ns: int
     late_cpu_ns: int
+    parts_ns: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +188,7 @@ class Child:
             go = self._readied(go, nonce, deadline, prepare)
         before, watch = self._watching(watch, prepare is not None, parts)
         before()
-        cpu, began = self.cpu_ns(), time.perf_counter_ns()
+        marks, began = [self.cpu_ns()], time.perf_counter_ns()
         self._thaw()
         self._tell(go)
         watch()
@@ -195,6 +199,7 @@ class Child:
                 prepare()
             nonce = int.from_bytes(os.urandom(8), "little")
             before()
+            marks.append(self.cpu_ns())
             idle += time.perf_counter_ns() - ended
             self._tell(_GO.pack(first, count, reps, _STRAIGHT, nonce))
             watch()
@@ -203,13 +208,15 @@ class Child:
         done = self.cpu_ns()
         self._freeze(max(GRACE, deadline - time.monotonic()))
         end, stopped = self.cpu_ns(), time.perf_counter_ns()
+        marks.append(end)
         self._still_there()
         # Linux brings another process's CPU clock up to date when it leaves its processor or at the
         # next tick, so the reading at `done` may be up to 4 ms old (the others are taken while it
         # stands). What was spent afterwards is no more than the time until it stood still.
         self.batch_ns = min(self.batch_ns or (1 << 62), (ended - began - idle) // parts)
         late = min(end - done, (stopped - ended) * self._limits.threads)
-        return Window(ended - began - idle, end - cpu, late)
+        spent = tuple(after - before for before, after in itertools.pairwise(marks))
+        return Window(ended - began - idle, end - marks[0], late, spent)
 
     def _still_there(self) -> None:
         """After the last answer nothing may come, and its pipe must be open."""

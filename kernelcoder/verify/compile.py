@@ -8,28 +8,29 @@ ever and to write terabytes. So it runs confined (see sandbox.py), as another us
 from __future__ import annotations
 
 import contextlib
-import functools
+import dataclasses
 import hashlib
 import json
 import os
-import platform
 import re
 import shutil
 import stat
-import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernelcoder.errors import CannotRun
 from kernelcoder.verify import leftovers, sandbox
 from kernelcoder.verify.canonical import canonical
+from kernelcoder.verify.recipe import CPU, FLAGS, Recipe
 from kernelcoder.verify.shelf import Shelf
 from kernelcoder.verify.symbols import Audit
+from kernelcoder.verify.toolchain import processor, toolchain
 
-FLAGS: tuple[str, ...] = ("-O3", "-march=native", "-std=c++20", "-fPIC", "-fopenmp")
+__all__ = ["FLAGS", "MAX_SOURCE", "Built", "Compiler", "trim"]
+
 MAX_SOURCE = 256 * 1024
 _MAX_OBJECT = 64 << 20
 _INCLUDE = "/proc/self/fd/9"  # where launch.c puts the include directory
@@ -37,10 +38,6 @@ _DIAGNOSTICS = ("-fmax-errors=8", "-ftemplate-backtrace-limit=4", "-fdiagnostics
 # One mapping less to make for each candidate where code needs no pages of its own.
 _LINK = ("-z", "noexecstack", "-z", "noseparate-code")
 _RECIPE = "4"  # part of the cache key: raise it when the commands below change
-_READABLE = (
-    "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/include", "/usr/local/include",
-    "/usr/local/lib", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/proc/cpuinfo",
-)  # fmt: skip
 # Parsing these is 70 to 75 % of a kernel's compile; the precompiled header holds them all.
 _HEAVY = re.compile(
     r"^[ \t]*#[ \t]*include[ \t]*[<\"]"
@@ -69,71 +66,29 @@ class Built:
     audit: Audit | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Toolchain:
-    """Absolute paths of what a build runs and links."""
-
-    cxx: str
-    ld: str
-    version: str
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-    readable: tuple[str, ...]
-
-
-def _ask(cxx: str, *flags: str) -> str:
-    done = subprocess.run([cxx, *flags], capture_output=True, text=True, timeout=30, check=False)
-    return done.stdout.strip()
-
-
-@functools.cache
-def toolchain() -> Toolchain:
-    """What this machine compiles with; raises CannotRun if it cannot."""
-    if reason := sandbox.supported():
-        raise CannotRun(reason)
-    cxx = sandbox.compiler()
-    ld = _ask(cxx, "-print-prog-name=ld")
-    ld = ld if Path(ld).is_absolute() else shutil.which(ld) or ""
-    if not ld:
-        raise CannotRun("no linker: install binutils")
-    # crtbeginS.o defines __dso_handle, libgcc.a the helpers of half precision.
-    begin, end = (_ask(cxx, f"-print-file-name={name}") for name in ("crtbeginS.o", "crtendS.o"))
-    extra = (
-        str(Path(cxx).resolve().parent.parent),
-        str(Path(_ask(cxx, "-print-prog-name=cc1plus")).parent),
-    )
-    readable = tuple(path for path in extra if path.count("/") > 1 and path != "/usr/local")
-    version = _ask(cxx, "--version").partition("\n")[0]
-    after = (_ask(cxx, "-print-libgcc-file-name"), end)
-    return Toolchain(cxx, ld, version, (begin,), after, (*_READABLE, *readable))
-
-
-@functools.cache
-def _processor() -> str:
-    """What -march=native means here: objects of one machine may not run on another."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.lower().startswith(("flags", "features")):
-                return f"{platform.machine()} {line}"
-    return platform.machine()
-
-
 class Compiler:
     """Builds candidates. Thread-safe; results lie in ``cache`` and survive the process."""
 
     def __init__(
-        self, cache: Path, timeout_seconds: int = 30, memory_mb: int = 4096, use_cache: bool = True
+        self,
+        cache: Path,
+        timeout_seconds: int = 30,
+        memory_mb: int = 4096,
+        use_cache: bool = True,
+        recipe: Recipe = CPU,
     ) -> None:
-        self._cache, self._shelf = cache, Shelf(cache / "objects")
+        self._cache, self._shelf, self._recipe = cache, Shelf(cache / "objects"), recipe
         self._timeout, self._memory, self._use_cache = timeout_seconds, memory_mb, use_cache
         self._lock = threading.Lock()
         self._include: dict[bool, Path] = {}
-        headers = sorted(sandbox.INCLUDE.rglob("*.h"))
+        headers = sorted(path for path in recipe.include.rglob("*") if path.is_file())
         digest = hashlib.sha256()
-        for part in (_RECIPE, *FLAGS, toolchain().version, _processor()):
+        known = (_RECIPE, recipe.name, recipe.header, *recipe.flags, *recipe.link)
+        for part in (*known, toolchain().version, processor()):
             digest.update(part.encode() + b"\0")
         for header in headers:
-            digest.update(header.name.encode() + b"\0" + header.read_bytes())
+            digest.update(str(header.relative_to(recipe.include)).encode() + b"\0")
+            digest.update(header.read_bytes())
         self._key = digest.digest()
         leftovers.sweep_folders()
 
@@ -171,10 +126,65 @@ class Compiler:
             )
         return None
 
+    def assemble(self, sources: Sequence[str]) -> Built:
+        """One shared object of several texts, each compiled by itself and cached; the first that
+        does not compile decides. Two that define the same name cannot be linked."""
+        start = time.monotonic()
+        cpu, objects, log = 0.0, [], ""
+        digest = hashlib.sha256(self._key + b"assembled")
+        for source in sources:
+            data = source.encode(errors="surrogateescape")
+            sha = hashlib.sha256(self._key + data).hexdigest()
+            digest.update(sha.encode())
+            stem = self._cache / "objects" / sha[:2] / sha
+            built = self._piece(data, sha, stem)
+            if not built.ok or built.path is None:
+                return built
+            cpu, log = cpu + built.cpu_seconds, log + built.log
+            objects.append(built.path)
+        sha = digest.hexdigest()
+        stem = self._cache / "objects" / sha[:2] / sha
+        if self._use_cache and (known := self._lookup(stem, sha, start)):
+            return known
+        with self._job() as job:
+            names = [f"{index}.o" for index in range(len(objects))]
+            for name, path in zip(names, objects, strict=True):
+                shutil.copyfile(path, job / name)
+            built = self._link_all(job, [self._linking(names)], sha, stem)
+        seconds = time.monotonic() - start
+        return dataclasses.replace(
+            built, seconds=seconds, cpu_seconds=cpu + built.cpu_seconds, log=log + built.log
+        )
+
+    def _piece(self, data: bytes, sha: str, stem: Path) -> Built:
+        """A text's object file."""
+        path = stem.with_suffix(".o")
+        if reason := _refuse(data):
+            return Built(False, "refused", None, reason, 0.0, 0.0, False, sha)
+        if self._use_cache and self._shelf.has(path):
+            return Built(True, "ok", path, "", 0.0, 0.0, True, sha)
+        with self._job() as job:
+            (job / "kernel.cpp").write_bytes(data)
+            (job / "kernel.cpp").chmod(0o644)
+            outcome = self._confined(job, [self._compiling(self._always())], False)
+            status = _status(outcome)
+            if status == "ok":
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _write(path, _fetch(job / "kernel.o"))
+                self._shelf.added()
+        spent = outcome.seconds, outcome.cpu_seconds
+        found = path if status == "ok" else None
+        return Built(status == "ok", status, found, outcome.log, *spent, False, sha)
+
+    def _always(self) -> list[str]:
+        return ["-include", self._recipe.header] if self._recipe.header else []
+
     def _build(self, data: bytes, sha: str, stem: Path) -> Built:
+        if self._recipe is not CPU:
+            return self._attempt(data, sha, stem, self._always(), False)
         text = data.decode(errors="replace")
         heavy, plain = bool(_HEAVY.search(text)), not _INTRINSIC.search(text)
-        prelude = ["-include", "kernelcoder.h"] if heavy else []
+        prelude = self._always() if heavy else []
         built = self._attempt(data, sha, stem, prelude, plain)
         if plain and built.status == "compile_error":
             # Perhaps an intrinsic with an unusual name: its author was promised all of them.
@@ -182,29 +192,48 @@ class Compiler:
         return built
 
     def _attempt(self, data: bytes, sha: str, stem: Path, prelude: list[str], plain: bool) -> Built:
-        tools, include = toolchain(), self.include(plain)
-        prelude = [*([_PLAIN] if plain else []), f"-I{_INCLUDE}", *prelude]
+        prelude = [*([_PLAIN] if plain else []), *prelude]
+        with self._job() as job:
+            (job / "kernel.cpp").write_bytes(data)
+            (job / "kernel.cpp").chmod(0o644)
+            commands = [self._compiling(prelude), self._linking(["kernel.o"])]
+            return self._link_all(job, commands, sha, stem, plain)
+
+    @contextlib.contextmanager
+    def _job(self) -> Iterator[Path]:
+        """A folder for one confined job."""
         with tempfile.TemporaryDirectory(
             prefix=leftovers.owner(), ignore_cleanup_errors=True
         ) as work:
-            job = Path(work)
-            (job / "kernel.cpp").write_bytes(data)
-            (job / "kernel.cpp").chmod(0o644)
-            outcome = sandbox.confined(
-                [
-                    [tools.cxx, *FLAGS, *_DIAGNOSTICS, *prelude]
-                    + ["-c", "kernel.cpp", "-o", "kernel.o"],
-                    [tools.ld, "-shared", "--eh-frame-hdr", *_LINK, *tools.before]
-                    + ["kernel.o", *tools.after, "-o", "kernel.so"],
-                ],
-                job, include, tools.readable, self._timeout, self._memory,
-            )  # fmt: skip
-            status = _status(outcome)
-            path = None
-            if status == "ok":
-                path = stem.with_suffix(".so")
-                data = _fetch(job / "kernel.so")
-                _write(path, canonical(data) or data)  # what is malformed, the audit refuses
+            yield Path(work)
+
+    def _compiling(self, prelude: list[str]) -> list[str]:
+        named = ["-c", "kernel.cpp", "-o", "kernel.o"]
+        options = [*self._recipe.flags, *_DIAGNOSTICS, f"-I{_INCLUDE}", *prelude]
+        return [toolchain().cxx, *options, *named]
+
+    def _linking(self, objects: list[str]) -> list[str]:
+        tools = toolchain()
+        parts = [*tools.before, *objects, *tools.after, *self._recipe.link]
+        return [tools.ld, "-shared", "--eh-frame-hdr", *_LINK, *parts, "-o", "kernel.so"]
+
+    def _confined(self, job: Path, commands: list[list[str]], plain: bool) -> sandbox.Outcome:
+        readable = (*toolchain().readable, *self._recipe.readable)
+        include = self.include(plain)
+        return sandbox.confined(commands, job, include, readable, self._timeout, self._memory)
+
+    def _link_all(
+        self, job: Path, commands: list[list[str]], sha: str, stem: Path, plain: bool = False
+    ) -> Built:
+        """Run commands that leave ``kernel.so``, and keep it."""
+        outcome = self._confined(job, commands, plain)
+        status = _status(outcome)
+        path = None
+        if status == "ok":
+            path = stem.with_suffix(".so")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            data = _fetch(job / "kernel.so")
+            _write(path, canonical(data) or data)  # what is malformed, the audit refuses
         spent = outcome.seconds, outcome.cpu_seconds
         return Built(status == "ok", status, path, outcome.log, *spent, False, sha)
 
@@ -215,7 +244,8 @@ class Compiler:
             if plain not in self._include:
                 name = hashlib.sha256(self._key).hexdigest()[:16] + ("-plain" if plain else "")
                 target = self._cache / "include" / name
-                if not (target / "kernelcoder.h.gch").exists():
+                made = f"{self._recipe.header}.gch" if self._recipe.header else ""
+                if not (target / made).exists():
                     self._precompile(target, [_PLAIN] if plain else [])
                 self._include[plain] = target
             return self._include[plain]
@@ -225,18 +255,19 @@ class Compiler:
         target.parent.mkdir(parents=True, exist_ok=True)
         leftovers.sweep_folders(target.parent)
         staging = Path(tempfile.mkdtemp(dir=target.parent, prefix=leftovers.owner()))
-        shutil.copytree(sandbox.INCLUDE, staging, dirs_exist_ok=True)
+        shutil.copytree(self._recipe.include, staging, dirs_exist_ok=True)
         for path in (staging, *staging.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
-        tools = toolchain()
-        command = [tools.cxx, *FLAGS, *flags, "-x", "c++-header", f"{_INCLUDE}/kernelcoder.h"]
-        command += [f"-I{_INCLUDE}", "-o", "kernelcoder.h.gch"]
-        with tempfile.TemporaryDirectory(prefix=leftovers.owner()) as work:
-            job = Path(work)
-            outcome = sandbox.confined([command], job, staging, tools.readable, 120, 4096, 512)
-            if outcome.code == 0:
-                shutil.copyfile(job / "kernelcoder.h.gch", staging / "kernelcoder.h.gch")
-                (staging / "kernelcoder.h.gch").chmod(0o644)
+        header = self._recipe.header
+        command = [toolchain().cxx, *self._recipe.flags, *flags, "-x", "c++-header"]
+        command += [f"{_INCLUDE}/{header}", f"-I{_INCLUDE}", "-o", "made.gch"]
+        with self._job() as job:
+            readable = (*toolchain().readable, *self._recipe.readable)
+            if header:
+                outcome = sandbox.confined([command], job, staging, readable, 120, 4096, 512)
+                if outcome.code == 0:
+                    shutil.copyfile(job / "made.gch", staging / f"{header}.gch")
+                    (staging / f"{header}.gch").chmod(0o644)
         try:
             staging.rename(target)
         except OSError:  # another process was faster

@@ -15,7 +15,14 @@ from dataclasses import dataclass
 
 from kernelcoder.records import Status
 from kernelcoder.task import Task
-from kernelcoder.verify.child import EXIT_NO_LOAD, EXIT_NO_SYMBOL, Exit
+from kernelcoder.verify import defects
+from kernelcoder.verify.child import (
+    EXIT_DEFECT,
+    EXIT_NO_LOAD,
+    EXIT_NO_SYMBOL,
+    EXIT_WANTS,
+    Exit,
+)
 
 _MODE = 94  # the harness found the floating-point unit in another mode after a call
 # A Python candidate that raised (zygote_process.py).
@@ -57,8 +64,9 @@ def from_outside(ended: Exit) -> None:
         raise HarnessFailed("the candidate's process was killed from outside")
 
 
-def explain(ended: Exit, task: Task, loaded: bool) -> Cause:
-    """Why a child is gone. Raises HarnessFailed if the candidate had no part in it."""
+def explain(ended: Exit, task: Task, loaded: bool, source: str = "") -> Cause:
+    """Why a child is gone; ``source`` is the candidate's. Raises HarnessFailed if the candidate had
+    no part in it."""
     from_outside(ended)
     if ended.kind == "exited":
         if not loaded and ended.code == EXIT_NO_SYMBOL:
@@ -77,6 +85,10 @@ def explain(ended: Exit, task: Task, loaded: bool) -> Cause:
             )
         if ended.code == _RAISED and (cause := _raised(ended.stderr)):
             return cause
+        if ended.code == EXIT_DEFECT and (seen := defects.read(ended.stderr, source)):
+            return Cause(seen[0].status, seen[0].text)
+        if ended.code == EXIT_WANTS:
+            return Cause("runtime_error", "it asks for ever more kernels")
         return Cause("runtime_error", f"the kernel ended its process (exit code {ended.code})")
     if ended.oom:
         return Cause("oom", "it needed more memory than allowed")

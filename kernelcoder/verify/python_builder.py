@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernelcoder.errors import CannotRun
+from kernelcoder.records import Mode
 from kernelcoder.verify import VerifyOptions, loaded, sandbox, symbols
 from kernelcoder.verify.census import Finding, decide, read, resemblance
 from kernelcoder.verify.compile import FLAGS, MAX_SOURCE, Built, Compiler
 from kernelcoder.verify.python_bundle import pack, parse, unpack
 from kernelcoder.verify.sampling import profile
-from kernelcoder.verify.slots import Child, Limits, Slot
+from kernelcoder.verify.slots import Child, Exit, Limits, Slot
 from kernelcoder.verify.watched import Watcher
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from kernelcoder.verify.regions import Regions
 
 PROGRAM = Path(__file__).with_name("zygote_process.py")
+GUEST = Path(__file__).with_name("guest_torch.py")
 _NULL = "def kernel(*arguments):\n    pass\n"
 _RECIPE = b"1"  # part of the cache key: raise it when the bundle's form changes
 
@@ -47,12 +49,18 @@ def site() -> Path:
 
 
 class PythonSlot(Slot):
-    """A slot whose program is an isolated interpreter with torch loaded."""
+    """A slot whose program is an isolated interpreter with a guest's packages loaded."""
 
     _patience = 120.0  # importing torch takes a second, and on a busy machine many
 
-    def __init__(self, threads: int, library: Path | None, watcher: Watcher | None) -> None:
-        self._watcher = watcher
+    def __init__(
+        self,
+        threads: int,
+        library: Path | None = None,
+        watcher: Watcher | None = None,
+        guest: Path = GUEST,
+    ) -> None:
+        self._watcher, self._guest = watcher, guest
         super().__init__(threads=threads, library=library)
 
     def start(self, so: Path, regions: Regions, limits: Limits) -> Child:
@@ -64,7 +72,7 @@ class PythonSlot(Slot):
 
     def _command(self) -> list[str]:
         interpreter = [sys.executable, "-I", "-S", "-B", str(PROGRAM)]
-        return [*interpreter, str(sandbox.helper("zygote")), str(site())]
+        return [*interpreter, str(sandbox.helper("zygote")), str(site()), str(self._guest)]
 
 
 class PythonBuilder:
@@ -74,6 +82,8 @@ class PythonBuilder:
     backend = "torch"
     null = _NULL
     renews = False  # a second each; children of one zygote lie at different addresses as it is
+    mode: Mode = "native"
+    text_kb = 64
 
     def __init__(self, options: VerifyOptions, cache: Path) -> None:
         import torch
@@ -137,7 +147,13 @@ class PythonBuilder:
         """A new zygote; it takes a second to load torch."""
         return PythonSlot(self._threads, self._blas, self._watcher)
 
-    def witness(self, exam: Exam, child: Child, built: Built) -> Finding:
+    def extend(self, built: Built, ended: Exit) -> Built | None:
+        """All there is, is built beforehand."""
+        return None
+
+    def witness(
+        self, exam: Exam, child: Child, built: Built, slot: Slot, limits: Limits
+    ) -> Finding:
         """Sample the child on its largest contiguous case and where it will be timed, read its
         census, and judge all by VERIFY_LIBRARY. Ends the child."""
         assert built.path is not None

@@ -23,10 +23,10 @@ from kernelcoder.verify import Finalist, VerifyOptions, deaths, isolation, shrin
 from kernelcoder.verify.builder import Builder, NativeBuilder
 from kernelcoder.verify.census import Finding
 from kernelcoder.verify.compile import Built, trim
-from kernelcoder.verify.judging import Exam, Judge
+from kernelcoder.verify.judging import Exam, Findings, Judge
 from kernelcoder.verify.oracle import Oracle
 from kernelcoder.verify.quiet import Quiet
-from kernelcoder.verify.slots import Child, Died, Limits, Tampered, TimedOut
+from kernelcoder.verify.slots import Child, Died, Limits, Slot, Tampered, TimedOut
 from kernelcoder.verify.twins import Twins
 from kernelcoder.verify.work import LOG_LIMIT, Desk, Work
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 # Raise when a verdict may come out differently for the same candidate, task and key.
 VERIFY_VERSION = "3"
 _TRIES = 5  # a slot or child may be killed from outside, and again
+_EXTENSIONS = 8  # how often a candidate may come up with kernels not built yet
 
 
 class KernelVerifier:
@@ -91,7 +92,7 @@ class KernelVerifier:
         desk = self._desks.get()
         try:
             for tries_left in range(_TRIES - 1, -1, -1):
-                work = Work()
+                work = Work(mode=self._builder.mode, source=candidate.source)
                 try:
                     return self._verify(desk, work, task, candidate, key, timing, incumbent)
                 except Error:
@@ -109,7 +110,8 @@ class KernelVerifier:
     def _infra(self, work: Work, fault: Exception) -> Verdict:
         what = f"{type(fault).__name__}: {fault}"
         stage = _not_verified(work.stage)
-        broken = Work(work.seconds, stage, log="".join(traceback.format_exception(fault)))
+        log = "".join(traceback.format_exception(fault))
+        broken = Work(work.seconds, stage, work.mode, log=log)
         return broken.verdict(
             "infra_error", f"the verifier could not judge this: {what}", self.versions
         )
@@ -140,7 +142,8 @@ class KernelVerifier:
         work.stage = "verified"
         count = len(work.findings.results)
         reason = f"all {count} cases are right"
-        if not timing or self._timer is None or not task.timing:
+        timed = timing and work.mode == "native" and task.timing
+        if not timed or self._timer is None:
             return work.verdict("verified", reason, self.versions)
         return self._time(work, task, built, key, reason, incumbent)
 
@@ -148,6 +151,11 @@ class KernelVerifier:
         built = self._builder.build(source)
         work.seconds["compile"] = built.seconds
         work.seconds["compile_cpu"] = built.cpu_seconds
+        self._said(work, built)
+        return built
+
+    def _said(self, work: Work, built: Built) -> None:
+        """Keep what the compiler said."""
         log = built.log
         if not self._files_closed:
             # The compiler may have read files that are none of the candidate's business: of what it
@@ -155,7 +163,6 @@ class KernelVerifier:
             own = ("kernel.cpp:", "kernel.py:")
             log = "\n".join(line for line in log.splitlines() if line.startswith(own))
         work.log = trim(log, LOG_LIMIT)
-        return built
 
     def _not_built(self, work: Work, built: Built) -> Verdict:
         limit = self._options.compile_timeout_seconds
@@ -198,23 +205,46 @@ class KernelVerifier:
             memory_mb=options.memory_mb,
             cpu_seconds=options.timeout_seconds * max(1, options.threads) + 1,
             threads=options.threads,
+            output_kb=self._builder.text_kb,
         )
         start = time.monotonic()
         if desk.slot is None:
             desk.slot = self._builder.slot()
-        assert built.path is not None
-        child = desk.slot.start(built.path, exam.regions, limits)
         try:
-            verdict = self._examine(work, exam, child, built)
+            verdict, built = self._run(work, exam, desk.slot, built, limits)
         finally:
-            child.finish()
             work.seconds["check"] = time.monotonic() - start
+        assert built.path is not None
         if verdict is not None and verdict.status == "incorrect":
             with torch.no_grad():
                 return shrink.explained(verdict, sheet, desk.slot, built.path, limits, key)
         return verdict
 
-    def _examine(self, work: Work, exam: Exam, child: Child, built: Built) -> Verdict | None:
+    def _run(
+        self, work: Work, exam: Exam, slot: Slot, built: Built, limits: Limits
+    ) -> tuple[Verdict | None, Built]:
+        """Examine it; and again each time it had kernels of which there was no machine code yet."""
+        for _ in range(_EXTENSIONS):
+            assert built.path is not None
+            child = slot.start(built.path, exam.regions, limits)
+            try:
+                verdict = self._examine(work, exam, child, built, slot, limits)
+            finally:
+                ended = child.finish()
+            extended = self._builder.extend(built, ended) if verdict is not None else None
+            if extended is None:
+                break
+            work.stage, work.findings = "compiled", Findings()
+            if not extended.ok:
+                work.stage = "generated"
+                self._said(work, extended)
+                return self._not_built(work, extended), built
+            built = extended
+        return verdict, built
+
+    def _examine(
+        self, work: Work, exam: Exam, child: Child, built: Built, slot: Slot, limits: Limits
+    ) -> Verdict | None:
         judge = Judge(exam, child, self._options.timeout_seconds)
         loaded = False
         try:
@@ -228,7 +258,8 @@ class KernelVerifier:
                 if not judge.holdouts():
                     return self._incorrect(work, hidden=True)
                 judge.check_inputs()
-                return self._witnessed(work, self._builder.witness(exam, child, built))
+                witness = self._builder.witness(exam, child, built, slot, limits)
+                return self._witnessed(work, witness)
         except TimedOut as late:
             deaths.from_outside(late.exit)
             what = f"no result within {self._options.timeout_seconds} s"
@@ -238,14 +269,13 @@ class KernelVerifier:
             return self._ended(work, judge, loaded, deaths.Cause("cheating", what))
         except Died as died:
             work.log = died.exit.stderr
-            return self._ended(
-                work, judge, loaded, deaths.explain(died.exit, exam.sheet.task, loaded)
-            )
+            why = deaths.explain(died.exit, exam.sheet.task, loaded, work.source)
+            return self._ended(work, judge, loaded, why)
 
     def _witnessed(self, work: Work, found: Finding) -> Verdict | None:
         work.remarks += found.evidence
         work.checked.update(found.checked)
-        return work.verdict("refused", found.refusal, self.versions) if found.refusal else None
+        return work.verdict(found.status, found.refusal, self.versions) if found.refusal else None
 
     def _ended(self, work: Work, judge: Judge, loaded: bool, why: deaths.Cause) -> Verdict:
         """A candidate that gave no result: name the case it was at, as far as that is visible."""

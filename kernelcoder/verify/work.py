@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kernelcoder.records import Stage, Status, Timing, Verdict
+from kernelcoder.records import Mode, Stage, Status, Timing, Verdict
 from kernelcoder.verify import labels
 from kernelcoder.verify.judging import Exam, Findings
 from kernelcoder.verify.oracle import Sheet
@@ -48,6 +48,8 @@ class Work:
 
     seconds: dict[str, float] = field(default_factory=dict)
     stage: Stage = "generated"
+    mode: Mode = "native"
+    source: str = ""
     log: str = ""
     findings: Findings = field(default_factory=Findings)
     remarks: list[str] = field(default_factory=list)
@@ -67,6 +69,7 @@ class Work:
         return Verdict(
             status=status,
             stage=self.stage,
+            mode=self.mode,
             reason=reason,
             evidence=known,
             cases=cases,

@@ -1,7 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program of a Python slot: a process with torch loaded that forks one child per candidate.
+"""The program of a Python slot: a process with a guest's packages that forks a child per candidate.
 
-    python -I -S -B zygote_process.py LIBRARY SITE SKIP SOCKET
+    python -I -S -B zygote_process.py LIBRARY SITE GUEST SKIP SOCKET
+
+GUEST is a Python file that says what a child does for one language (``guest_torch.py``)::
+
+    ENVIRONMENT: dict[str, str]   set before anything is imported
+    PRELOAD: tuple[str, ...]      imported once, in this process
+    def prepare()                 called then: what loads late
+    class Guest:                  one in each child
+        __init__(job, harness)    in its sandbox, before the candidate is loaded
+        namespace() -> dict       names the candidate's module starts with
+        call(kernel, index)       one call: arguments in, results out
+        first(kernel, indices)    the first pass, which may be counted
+        report()                  after it: lines for the judge
 
 It imports nothing of this project, so nothing of it is in the memory that a child inherits. The
 forked child is hostile: it can rewrite all that is here, and nothing it says is believed. The
@@ -17,22 +29,21 @@ import linecache
 import os
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 FILE = "kernel.py"  # what tracebacks call the candidate
 BUNDLE_FD, RAISED = 8, 95
+DEFECT, WANTS = 92, 93  # protocol.h: KC_EXIT_DEFECT, KC_EXIT_WANTS
 TENSORS, MAGIC = 8, b"KCpybndl"
 # What kernels may want to import: afterwards the directories may be out of reach.
 PRELOAD = (
     "abc", "array", "ast", "bisect", "cmath", "collections", "contextlib", "copy", "dataclasses",
     "decimal", "enum", "fractions", "functools", "heapq", "importlib", "inspect", "io", "itertools",
-    "json", "math", "numbers", "numpy", "operator", "queue", "random", "re", "socket", "statistics",
+    "json", "math", "numbers", "operator", "queue", "random", "re", "socket", "statistics",
     "string", "struct", "subprocess", "tempfile", "textwrap", "threading", "time", "traceback",
     "typing", "warnings", "weakref", "concurrent.futures", "multiprocessing", "typing_extensions",
-    "torch.nn.functional", "torch.utils._python_dispatch", "torch.utils.dlpack",
-    "torch.utils.cpp_extension", "torch.library", "torch.fx",
 )  # fmt: skip
 
 
@@ -76,142 +87,81 @@ class Job(ctypes.Structure):
     )  # fmt: skip
 
 
-class Calls:
-    """The arguments of every call, as torch tensors over the shared memory."""
+class View(NamedTuple):
+    """One tensor of a call in the shared memory: ``code`` and ``bits`` are DLPack's of the element,
+    ``strides`` in elements, ``described`` the address of its DLTensor."""
+
+    address: int
+    bytes: int
+    code: int
+    bits: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    described: int
+    output: bool
+
+
+class Harness:
+    """What a guest gets: the calls of the job, and the ways to tell the judge something."""
+
+    DLTensor = DLTensor
 
     def __init__(self, job: Job) -> None:
-        import torch
+        self._job = job
+        self.library: Any = None  # the machine code in the bundle, once it is loaded
+        self.wanted: dict[str, tuple[str, str]] = {}
+        self.leave = os._exit
+        self.write = _write
 
-        self._types = {
-            (2, 32): torch.float32, (2, 16): torch.float16, (4, 16): torch.bfloat16,
-        }  # fmt: skip
-        self._torch = torch
-        self.known: dict[int, tuple[Any, Any]] = {}  # id of a tensor -> it, pointer to its DLTensor
-        self.outputs: set[int] = set()
-        self.arguments = [self._call(job, index) for index in range(job.count)]
-
-    def _call(self, job: Job, index: int) -> tuple[Any, ...]:
-        call = job.calls[index]
-        found: list[Any] = []
+    def tensors(self, index: int) -> list[View]:
+        """Inputs, then outputs, of a call."""
+        job, call, found = self._job, self._job.calls[index], []
         for position in range(call.inputs + call.outputs):
-            is_input = position < call.inputs
-            tensor = self._view(call.tensor[position], job.inputs if is_input else job.outputs)
+            spec, output = call.tensor[position], position >= call.inputs
             described = ctypes.addressof(job.tensors[index * TENSORS + position])
-            self.known[id(tensor)] = (tensor, ctypes.c_void_p(described))
-            if not is_input:
-                self.outputs.add(id(tensor))
-            found.append(tensor)
-        return (*found, *call.scalar[: call.scalars])
+            shape, strides = spec.shape[: spec.ndim], spec.strides[: spec.ndim]
+            region = job.outputs if output else job.inputs
+            found.append(
+                View(
+                    region + spec.offset,
+                    spec.bytes,
+                    spec.code,
+                    spec.bits,
+                    tuple(shape),
+                    tuple(strides),
+                    described,
+                    output,
+                )  # fmt: skip
+            )
+        return found
 
-    def _view(self, spec: Tensor, region: int) -> Any:
-        dtype = self._types[spec.code, spec.bits]
-        shape = tuple(spec.shape[: spec.ndim])
-        if spec.bytes == 0:
-            return self._torch.empty(shape, dtype=dtype)
-        memory = (ctypes.c_char * spec.bytes).from_address(region + spec.offset)
-        flat = self._torch.frombuffer(memory, dtype=dtype)
-        return flat.as_strided(shape, tuple(spec.strides[: spec.ndim]))
+    def scalars(self, index: int) -> list[float]:
+        """The scalars of a call."""
+        call = self._job.calls[index]
+        return list(call.scalar[: call.scalars])
 
+    def want(self, kind: str, name: str, text: str) -> None:
+        """Have a text compiled that defines the symbol ``name``: at the end of this run the child
+        ends, and another starts with it in its library. Text is ASCII, with line feeds only."""
+        self.wanted.setdefault(name, (kind, text))
 
-class Own:
-    """The candidate's own C++: an attribute is an ``extern "C"`` function that returns nothing.
-    Tensors are passed as ``const DLTensor *``, int and bool as int64_t, float as double."""
+    def defect(self, kind: str, **places: object) -> None:
+        """End the child: the kernel did what is undefined; see verify/defects.py for kinds."""
+        self.note(kind, places, "")
+        self.leave(DEFECT)
 
-    def __init__(self, library: Any, calls: Calls) -> None:
-        self._library, self._calls = library, calls
-        wants = getattr(library, "kc_require_contiguous", None)
-        self._packs = wants is not None and bool(ctypes.c_int.in_dll(library, wants.__name__))
+    def note(self, kind: str, places: Mapping[str, object], prefix: str = "note kind=") -> None:
+        """Tell what is no defect but worth knowing."""
+        pairs = "".join(f" {name}={value}" for name, value in places.items())
+        self.write(f"simt: {prefix}{kind}{pairs}\n")
 
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        function = getattr(self._library, name)
-        function.restype = None
-        known, packs, outputs = self._calls.known, self._packs, self._calls.outputs
-        other = self._other
-
-        def call(*arguments: Any) -> None:
-            kept: list[Any] = []
-            ready: list[Any] = []
-            for item in arguments:
-                kind = type(item)
-                if kind is float:
-                    ready.append(ctypes.c_double(item))
-                elif kind is int or kind is bool:
-                    ready.append(ctypes.c_int64(item))
-                else:
-                    at = id(item)
-                    if at in known and (at in outputs or not packs):
-                        ready.append(known[at][1])
-                    else:
-                        ready.append(other(item, kept))
-            function(*ready)
-
-        setattr(self, name, call)
-        return call
-
-    def _other(self, item: Any, kept: list[Any]) -> Any:
-        """A tensor that is no argument of the call, or one that has to be packed first."""
-        if self._packs and id(item) not in self._calls.outputs:
-            if not item.is_contiguous():
-                item = item.contiguous()
-            if item.data_ptr() % 64:
-                item = item.clone()
-        bits, code = 8 * item.element_size(), 2 if item.dtype.is_floating_point else 0
-        code = 4 if str(item.dtype) == "torch.bfloat16" else code
-        dims = len(item.shape)
-        shape = (ctypes.c_int64 * max(dims, 1))(*item.shape)
-        strides = (ctypes.c_int64 * max(dims, 1))(*item.stride())
-        described = DLTensor(item.data_ptr(), 1, 0, dims, code, bits, 1, shape, strides, 0)
-        kept += [item, described]
-        return ctypes.byref(described)
-
-
-class Census:
-    """Counts torch operators by name: a tripwire, for the candidate can switch it off. Lines of
-    ``census: COUNT ELEMENTS NAME`` go to stderr after the first run."""
-
-    LINES, ENOUGH = 40, 20_000
-
-    def __init__(self) -> None:
-        from torch.utils._python_dispatch import TorchDispatchMode
-
-        seen: dict[str, list[int]] = {}
-        sizes = self._sizes
-
-        class Mode(TorchDispatchMode):  # type: ignore[misc]  # torch's own class has no types
-            def __torch_dispatch__(
-                self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-            ) -> Any:
-                found = func(*args, **(kwargs or {}))
-                entry = seen.setdefault(func._schema.name, [0, 0])
-                entry[0] += 1
-                entry[1] += max(sizes((args, found)), default=0)
-                return found
-
-        self.seen, self.mode = seen, Mode()
-
-    def _sizes(self, found: Any) -> list[int]:
-        if hasattr(found, "numel"):
-            return [found.numel()]
-        if isinstance(found, (tuple, list)):
-            return [size for item in found for size in self._sizes(item)]
-        return []
-
-    def run(self, kernel: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> None:
-        """One pass, counted; the calls after very many operators are not."""
-        for arguments in calls:
-            if sum(count for count, _ in self.seen.values()) > self.ENOUGH:
-                kernel(*arguments)
-                continue
-            with self.mode:
-                kernel(*arguments)
-
-    def report(self) -> None:
-        """Write what was seen, most elements first."""
-        ranked = sorted(self.seen.items(), key=lambda item: -item[1][1])[: self.LINES]
-        lines = [f"census: {count} {size} {name}\n" for name, (count, size) in ranked]
-        _write("".join([*lines, "census: end\n"]))
+    def settle(self) -> None:
+        """End the child if it has come to want something."""
+        if self.wanted:
+            for name, (kind, text) in self.wanted.items():
+                plain = text.encode("ascii", "replace").decode().replace("\r", "")
+                self.write(f"wants: {kind} {name} {len(plain)}\n{plain}\n")
+            self.leave(WANTS)
 
 
 def _write(text: str) -> None:
@@ -248,16 +198,17 @@ def _raised(error: BaseException | None, leave: Callable[[int], Any]) -> None:
     leave(RAISED)
 
 
-def _load(calls: Calls) -> Callable[..., Any]:
+def _load(guest: Any, harness: Harness) -> Callable[..., Any]:
     """Run the candidate's file in a module of its own and return its ``kernel``."""
     source, has_library = _bundle()
     module = types.ModuleType("candidate")
     sys.modules["candidate"] = module
     linecache.cache[FILE] = (len(source), None, source.splitlines(keepends=True), FILE)
     if has_library:
-        library = ctypes.CDLL(f"/proc/self/fd/{BUNDLE_FD}", mode=os.RTLD_NOW | os.RTLD_LOCAL)
-        module.__dict__["own"] = Own(library, calls)
+        place = f"/proc/self/fd/{BUNDLE_FD}"
+        harness.library = ctypes.CDLL(place, mode=os.RTLD_NOW | os.RTLD_LOCAL)
     os.close(BUNDLE_FD)
+    module.__dict__.update(guest.namespace())
     exec(compile(source, FILE, "exec", dont_inherit=True), module.__dict__)
     kernel = module.__dict__.get("kernel")
     if not callable(kernel):
@@ -267,41 +218,40 @@ def _load(calls: Calls) -> Callable[..., Any]:
     return found
 
 
-def _serve(native: Any, kernel: Callable[..., Any], calls: Calls, census: Census) -> None:
-    run, done, arguments = (ctypes.c_uint32 * 3)(), native.kc_done, calls.arguments
+def _serve(native: Any, kernel: Callable[..., Any], guest: Any, harness: Harness) -> None:
+    run, done, one, settle = (ctypes.c_uint32 * 3)(), native.kc_done, guest.call, harness.settle
     following = native.kc_next
     following(run)
     first, last, repetitions = run
-    census.run(kernel, arguments[first:last] * repetitions)
-    census.report()
+    guest.first(kernel, [*range(first, last)] * repetitions)
+    guest.report()
+    settle()
     done()
     while True:
         following(run)
         first, last, repetitions = run
         for _ in range(repetitions):
-            for call in arguments[first:last]:
-                kernel(*call)
+            for index in range(first, last):
+                one(kernel, index)
+        settle()
         done()
 
 
-def _child(native: Any) -> None:
+def _child(native: Any, found: Mapping[str, Any]) -> None:
     """What a forked child does once it is in its sandbox; never returns."""
     leave, raised = os._exit, _raised
     job = Job.from_address(native.kc_job())
     try:
-        if job.threads > 1:
-            import torch
-
-            torch.set_num_threads(job.threads)
-        calls, census = Calls(job), Census()
+        harness = Harness(job)
+        guest = found["Guest"](job, harness)
     except (OSError, ValueError, RuntimeError, MemoryError) as fault:
         _write(f"harness: {type(fault).__name__}: {fault}\n")
         leave(98)
     try:
         native.kc_loading()
-        kernel = _load(calls)
+        kernel = _load(guest, harness)
         native.kc_loaded()
-        _serve(native, kernel, calls, census)
+        _serve(native, kernel, guest, harness)
     finally:  # the end of the child, whatever the candidate raised
         raised(sys.exc_info()[1], leave)
 
@@ -310,7 +260,7 @@ def _vm_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _readable(native: Any, places: Sequence[bytes]) -> None:
+def _readable(native: Any, places: list[bytes]) -> None:
     """Tell the slot's Landlock rules. The paths must live on: the library keeps pointers."""
 
     class Rule(ctypes.Structure):
@@ -322,34 +272,37 @@ def _readable(native: Any, places: Sequence[bytes]) -> None:
     ctypes.c_int.in_dll(native, "kc_readable_count").value = len(places)
 
 
-def _preload() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    for name in PRELOAD:
+def _guest(path: str) -> Mapping[str, Any]:
+    """Run the guest's file and import what it names."""
+    module = types.ModuleType("guest")
+    module.__file__ = path
+    sys.modules["guest"] = module
+    exec(compile(Path(path).read_bytes(), path, "exec", dont_inherit=True), module.__dict__)
+    found = module.__dict__
+    os.environ.update(found["ENVIRONMENT"])
+    for name in (*PRELOAD, *found["PRELOAD"]):
         try:
             importlib.import_module(name)
         except ImportError:
             continue  # an optional package
-    x = torch.ones(4, 4)
-    Census().run(lambda: torch.nn.functional.relu(x @ x), [()])  # what loads at first use
-    torch.inference_mode().__enter__()
+    found["prepare"]()
+    return found
 
 
 def main() -> None:
-    """Load torch, then serve as a slot until the judge hangs up."""
-    library, site, skip, socket = sys.argv[1:]
+    """Load the guest's packages, then serve as a slot until the judge hangs up."""
+    library, site, guest, skip, socket = sys.argv[1:]
     sys.argv = ["slot"]
     standard = [path for path in sys.path if path]
     sys.path = [*standard, site]
-    _preload()
+    found = _guest(guest)
     native = ctypes.PyDLL(library, mode=ctypes.RTLD_GLOBAL)
     native.kc_job.restype = ctypes.c_void_p
     places = [path.encode() for path in (*standard, site, "/sys/devices/system/cpu")]
     _readable(native, places)
-    enter = ctypes.PYFUNCTYPE(None)(lambda: _child(native))
+    enter = ctypes.PYFUNCTYPE(None)(lambda: _child(native, found))
     words = [b"slot", skip.encode(), socket.encode()]
-    del library, site, skip, socket, standard
+    del library, site, guest, skip, socket, standard
     gc.collect()
     gc.freeze()
     native.kc_prepare(enter, ctypes.c_uint64(_vm_bytes()))

@@ -72,3 +72,7 @@ enum { KC_EXIT_SYMBOL = 96, KC_EXIT_LOAD = 97, KC_EXIT_HARNESS = 98 };
 
 // A kernel has changed the mode of the floating-point unit.
 enum { KC_EXIT_MODE = 94 };
+
+// An emulator has seen the kernel do what its language leaves undefined or a device refuses; a
+// Python candidate wants machine code of kernels that are not built yet. Either is told on stderr.
+enum { KC_EXIT_DEFECT = 92, KC_EXIT_WANTS = 93 };
