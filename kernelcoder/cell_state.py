@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelcoder import matrix, paths
+from kernelcoder import matrix
 from kernelcoder.budget import caps_of, may_go_on
 from kernelcoder.config import Value
 from kernelcoder.matrix import Cell
+from kernelcoder.records import Mode
 
 # A ledger line begins with its own kind and task; most lines need not be parsed any further.
 _HEAD = re.compile(rb'\{"seq":\d+,"time":[\d.e+-]+,"kind":"(\w+)","task":(?:"([^"]+)"|null),')
@@ -23,12 +24,13 @@ _HEAD = re.compile(rb'\{"seq":\d+,"time":[\d.e+-]+,"kind":"(\w+)","task":(?:"([^
 @dataclass(frozen=True, slots=True)
 class State:
     """``kind`` is done, partly, todo or blocked. ``finished`` of ``total`` tasks are finished;
-    ``reason`` says why a blocked cell cannot run on this machine."""
+    ``mode`` is how it runs on this machine, None where it cannot; ``reason`` says why."""
 
     kind: str
     finished: int
     total: int
     reason: str = ""
+    mode: Mode | None = None
 
     def __str__(self) -> str:
         if self.kind == "blocked":
@@ -66,11 +68,11 @@ def finished_tasks(ledger: Path, values: Mapping[str, Value]) -> set[str]:
 def state(cell: Cell) -> State:
     """Where a cell stands. A finished cell is done even on a machine that could not run it."""
     names = matrix.tasks(cell)
-    ledger = paths.results() / cell.id / "ledger.jsonl"
+    ledger = matrix.folder(cell) / "ledger.jsonl"
     finished = len(finished_tasks(ledger, cell.values) & set(names))
-    if names and finished == len(names):
-        return State("done", finished, len(names))
     found = matrix.availability(cell)
+    if names and finished == len(names):
+        return State("done", finished, len(names), found.reason, found.mode)
     if found.mode is None:
         return State("blocked", finished, len(names), found.reason)
-    return State("partly" if finished else "todo", finished, len(names))
+    return State("partly" if finished else "todo", finished, len(names), found.reason, found.mode)

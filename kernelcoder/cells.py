@@ -20,7 +20,7 @@ from typing import Any
 from kernelcoder import __version__, paths, registry
 from kernelcoder.errors import BROKEN, Error, Problem
 from kernelcoder.ledger import Held, holder, write_atomic
-from kernelcoder.matrix import Cell, stops_only
+from kernelcoder.matrix import Cell, folder, stops_only
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,6 @@ class Maker:
     verify_version: str
     prompts: str
     tasks: tuple[str, ...]
-
-
-def folder(cell_id: str) -> Path:
-    """Where a cell lies."""
-    return paths.results() / cell_id
 
 
 def commit() -> tuple[str, bool]:
@@ -74,7 +69,7 @@ def language_model(cell: Cell) -> bool:
 
 def prepare(cell: Cell, maker: Maker) -> dict[str, Any]:
     """The cell's metadata, created if need be; an ``Error`` names everything that differs."""
-    cell_dir = folder(cell.id)
+    cell_dir = folder(cell)
     meta = read_meta(cell_dir)
     if meta is None:
         stamp = commit()
@@ -90,7 +85,7 @@ def prepare(cell: Cell, maker: Maker) -> dict[str, Any]:
             "prompts": maker.prompts,
             "commit": stamp[0],
             "dirty": stamp[1],
-            "machine": paths.machine(),
+            "machine": cell_dir.parent.name,
             "created": round(time.time(), 3),
             "holdout_key": secrets.token_hex(32),
         }
@@ -164,15 +159,15 @@ def allow(cell_dir: Path, meta: dict[str, Any], more: Mapping[str, Any]) -> None
     _write(cell_dir, meta)
 
 
-def set_aside(cell_id: str) -> Path | None:
+def set_aside(cell: Cell) -> Path | None:
     """Move a cell's folder to ``aside/``; None if there is none. Raises ``Held`` if it is run."""
-    cell_dir = folder(cell_id)
+    cell_dir = folder(cell)
     if not cell_dir.exists():
         return None
     if (pid := holder(cell_dir)) is not None:
         raise Held(cell_dir, pid)
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    target = cell_dir.parent / "aside" / f"{cell_id}.{stamp}.{secrets.token_hex(2)}"
+    target = cell_dir.parent / "aside" / f"{cell.id}.{stamp}.{secrets.token_hex(2)}"
     target.parent.mkdir(parents=True, exist_ok=True)
     cell_dir.rename(target)
     return target

@@ -14,10 +14,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING
 
-from kernelcoder import registry
+from kernelcoder import paths, registry
 from kernelcoder.config import Option, Settings, Value
 from kernelcoder.config_lines import nearest
 from kernelcoder.errors import Error, Problem
@@ -171,8 +172,15 @@ def most_attempts(cell: Cell) -> int:
     return min(budget, int(getattr(registry.module("METHOD", cell.method), "at_most", budget)))
 
 
+def folder(cell: Cell) -> Path:
+    """Where a cell lies: under this machine and the mode in which its backend runs here."""
+    mode = registry.module("BACKEND", cell.backend).probe().mode
+    return paths.results(mode or "native") / cell.id
+
+
 def availability(cell: Cell) -> Availability:
-    """Whether this machine can run a cell: its backend's probe, then its model's ``ready``."""
+    """Whether this machine can run a cell, and in which mode: its backend's probe, then its model's
+    ``ready``."""
     from kernelcoder.backends import Availability
 
     found: Availability = registry.module("BACKEND", cell.backend).probe()
@@ -182,3 +190,11 @@ def availability(cell: Cell) -> Availability:
     options = registry.options("MODEL", cell.model, cell.values)
     lacking = provider.ready(options)
     return Availability(None, lacking) if lacking else found
+
+
+def stand_in(cell: Cell) -> str:
+    """What runs a cell's kernels in place of the real thing, and why; "" if nothing does."""
+    found = availability(cell)
+    if found.mode in (None, "native"):
+        return ""
+    return f"{cell.backend} is {found.mode} here, without timing: {found.reason}"

@@ -29,9 +29,10 @@ def machine() -> str:
     return re.sub(r"[^a-z0-9.-]+", "-", name.lower()).strip("-.") or "machine"
 
 
-def results() -> Path:
-    """``results/<machine>/``: one folder per cell, and ``calls/`` with recorded replies."""
-    return output() / "results" / machine()
+def results(mode: str = "native") -> Path:
+    """``results/<machine>/``: one folder per cell, and ``calls/`` with recorded replies. What did
+    not run natively lies apart, under ``results/<machine>+<mode>/``, and is never pooled."""
+    return output() / "results" / (machine() if mode == "native" else f"{machine()}+{mode}")
 
 
 def cache() -> Path:

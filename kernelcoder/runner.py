@@ -121,7 +121,7 @@ class Runner:
         return outcome
 
     def _keep_traceback(self, cell: Cell, problem: Exception) -> str:
-        path = cells.folder(cell.id) / "traceback.txt"
+        path = matrix.folder(cell) / "traceback.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as stream:
             stream.write(time.strftime("%Y-%m-%d %H:%M:%S\n"))
@@ -129,7 +129,7 @@ class Runner:
         return f"{type(problem).__name__}: {problem} (traceback in {path})"
 
     def _run_cell(self, cell: Cell, names: Sequence[str]) -> Outcome:
-        cell_dir = cells.folder(cell.id)
+        cell_dir = matrix.folder(cell)
         with Ledger(cell_dir / "ledger.jsonl") as ledger:
             if ledger.torn:
                 self._progress.line(f"dropped a torn last line of {ledger.torn} bytes")

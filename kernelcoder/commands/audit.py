@@ -37,7 +37,9 @@ def run(args: argparse.Namespace) -> int:
 
 def folders(pattern: str) -> list[Path]:
     """Cell folders of this machine whose id is, or matches, the pattern. None is an error."""
-    ledgers = sorted(paths.results().glob("*/ledger.jsonl"))
+    here = paths.results()
+    elsewhere = here.parent.glob(f"{here.name}+*/*/ledger.jsonl")  # what did not run natively
+    ledgers = sorted([*here.glob("*/ledger.jsonl"), *elsewhere])
     known = [path.parent for path in ledgers]
     glob = "*" if pattern == "all" else pattern
     chosen = [one for one in known if fnmatch.fnmatchcase(one.name, glob)]

@@ -39,12 +39,15 @@ def run(args: argparse.Namespace) -> int:
     good, rest = runner.runnable(chosen)
     workers = runner.workers_of(int(settings["RUN_WORKERS"]))
     print(f"bench: {_plan(chosen, good)}")
-    print(f"       {workers} workers, results in {paths.results()}")
+    places = sorted({str(matrix.folder(cell).parent) for cell in good}) or [str(paths.results())]
+    print(f"       {workers} workers, results in {', '.join(places)}")
+    for line in sorted({matrix.stand_in(cell) for cell in good} - {""}):
+        print(f"       {line}")
     for reason, ids in _by_reason(rest).items():
         print(f"cannot run here: {reason}: {', '.join(ids)}")
     if args.fresh:
         for cell in good:
-            if (moved := cells.set_aside(cell.id)) is not None:
+            if (moved := cells.set_aside(cell)) is not None:
                 print(f"set aside: {cell.id} -> {moved}")
     sys.stdout.flush()
     outcomes = rest + (_run(good, str(settings["VERIFY_BASELINE"]), workers) if good else [])
@@ -84,7 +87,7 @@ def _table(done: Sequence[Cell]) -> None:
     from kernelcoder.report.rows import rows_of
     from kernelcoder.report.table import print_cells
 
-    folders = [cells.folder(cell.id) for cell in done]
+    folders = [matrix.folder(cell) for cell in done]
     found = [folder for folder in folders if (folder / "ledger.jsonl").is_file()]
     if found:
         print()

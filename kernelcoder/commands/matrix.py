@@ -52,6 +52,7 @@ def _record(cell: Cell, state: State) -> dict[str, object]:
         "cell": cell.id,
         **{axis.lower(): member for axis, member in cell.members.items()},
         "seed": cell.seed,
+        "mode": state.mode,
         "state": state.kind,
         "finished": state.finished,
         "tasks": state.total,
@@ -65,12 +66,15 @@ def _table(
     settings: config.Settings, states: list[tuple[Cell, State]], refused: list[tuple[str, str]]
 ) -> None:
     width = max((len(cell.id) for cell, _ in states), default=4)
-    print(f"{'cell':<{width}}  {'attempts':>8}  {'cost':>7}  state")
+    print(f"{'cell':<{width}}  {'attempts':>8}  {'cost':>7}  {'mode':<11}  state")
     for cell, state in states:
         most = f"<={_attempts(cell, state)}"
-        print(f"{cell.id:<{width}}  {most:>8}  {_cost(cell):>7}  {state}")
+        mode = state.mode or "none"
+        print(f"{cell.id:<{width}}  {most:>8}  {_cost(cell):>7}  {mode:<11}  {state}")
     for identity, reason in refused:
-        print(f"{identity:<{width}}  {'':>8}  {'':>7}  refused: {reason}")
+        print(f"{identity:<{width}}  {'':>8}  {'':>7}  {'':<11}  refused: {reason}")
+    for line in sorted({matrix.stand_in(cell) for cell, _ in states} - {""}):
+        print(line)
     kinds = [state.kind for _, state in states]
     blocked = kinds.count("blocked")
     cells = "1 cell" if len(states) == 1 else f"{len(states)} cells"

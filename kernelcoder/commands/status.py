@@ -22,11 +22,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """One line per cell, the whole on the last line."""
-    from kernelcoder import cells, config, matrix
+    from kernelcoder import config, matrix
     from kernelcoder.standing import standing
 
     chosen = matrix.select(matrix.cells(config.load(args.config)), args.only)
-    found = [standing(cell, cells.folder(cell.id), len(matrix.tasks(cell))) for cell in chosen]
+    found = [standing(cell, matrix.folder(cell), len(matrix.tasks(cell))) for cell in chosen]
     if args.json:
         for one in found:
             print(json.dumps(dataclasses.asdict(one)))

@@ -205,11 +205,18 @@ def tokens_of(usage: Usage | Mapping[str, Any] | None) -> int | None:
 
 
 def find(root: Path, globs: Sequence[str] = (), machine: str = "*") -> list[Path]:
-    """Cell folders ``root/<machine>/<cell id>`` in order, filtered by id globs (none means all)."""
-    found = [path.parent for path in sorted(root.glob(f"{machine}/*/cell.json"))]
+    """Cell folders ``root/<machine>/<cell id>`` in order, filtered by id globs (none means all).
+    A machine is all its modes (``vm`` and ``vm+emulated``) unless one is named."""
+    known = sorted(root.glob("*/*/cell.json"))
+    found = [path.parent for path in known if _of(path.parent.parent.name, machine)]
     if not globs:
         return found
     return [path for path in found if any(fnmatch.fnmatchcase(path.name, glob) for glob in globs)]
+
+
+def _of(folder: str, machine: str) -> bool:
+    names = (folder, folder.partition("+")[0])
+    return any(fnmatch.fnmatchcase(name, machine) for name in names)
 
 
 def load_all(folders: Iterable[Path]) -> list[CellRun]:
