@@ -16,7 +16,7 @@ BARE   := sh scripts/setup.sh $(PYTHON) $(VENV) check && $(PYTHON)
 .DELETE_ON_ERROR:
 
 # Every variable make was given must be one of these or CONFIG_*: a misspelt one would be ignored.
-KNOWN   := A B BACKEND C CELL FILE FRESH GPU HELP KCONFIG_CONFIG NAME O ONLY PYTHON SHARD SLOW T TASK V VENV W
+KNOWN   := A B BACKEND C CELL FILE FRESH GPU HELP J KCONFIG_CONFIG NAME O ONLY PYTHON SHARD SLOW T TASK V VENV W
 GIVEN   := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
 UNKNOWN := $(filter-out $(KNOWN) CONFIG_% MAKEFLAGS MAKEOVERRIDES,$(GIVEN))
 ifneq ($(strip $(UNKNOWN)),)
@@ -35,8 +35,14 @@ endif
 CELLS := $(if $(ONLY),--only '$(ONLY)') $(if $(SHARD),--shard '$(SHARD)')
 MARKS := not metal and not paid$(if $(GPU),, and not gpu)$(if $(SLOW),, and not slow)
 TESTS := $(if $(findstring /,$(T)),$(T),$(if $(T),-k '$(T)'))
+# Chosen tests are few, and workers begin with imports of seconds each.
+AT_ONCE := $(if $(J),-n $(J),$(if $(T),,-n auto --maxprocesses 4)) --dist worksteal
+PYTEST  := $(PY) -m pytest -q $(AT_ONCE) -m '$(MARKS)' $(TESTS)
 
 BOTH  = $(if $(and $(TASK),$(FILE)),,$(error verify needs TASK=core/softmax FILE=my.cpp))
+
+# The packages of the backends that .config has chosen, once.
+CHOSEN := sh scripts/setup.sh $(PYTHON) $(VENV) chosen
 
 # Explicit rules, one per file, because shells complete rules and not patterns.
 DEFCONFIGS := $(filter-out fragments,$(notdir $(wildcard defconfigs/*)))
@@ -80,7 +86,7 @@ diffconfig: $(BASE) ## how .config differs from A=<name>
 matrix: $(BASE) ## list the cells of .config and their state; spends nothing
 	$(Q)$(LAB) matrix $(CELLS)
 bench: $(FULL) ## * run every cell that is not finished; safe to repeat
-	$(Q)$(LAB) defconfig --if-missing smoke && $(LAB) bench $(CELLS) $(if $(FRESH),--fresh)
+	$(Q)$(LAB) defconfig --if-missing smoke && $(CHOSEN) && $(LAB) bench $(CELLS) $(if $(FRESH),--fresh)
 status: $(BASE) ## progress, spending, time left; safe while bench runs
 	$(Q)$(LAB) status $(if $(ONLY),--only '$(ONLY)')
 compare: $(BASE) ## configurations side by side: A=<name> B=<name>
@@ -106,11 +112,15 @@ check: $(DEV) ## format, lint, types, Kconfig rules, tests that need no GPU
 	$(Q)$(PY) -m ruff check .
 	$(Q)$(PY) -m mypy kernelcoder
 	$(Q)$(PY) scripts/kconfig/lint.py
-	$(Q)$(PY) -m pytest -q -m '$(MARKS)' $(TESTS)
-test: $(DEV) ## tests only; T=<expression or file> selects, SLOW=1 GPU=1 add more
-	$(Q)$(PY) -m pytest -q -m '$(MARKS)' $(TESTS)
+	$(Q)$(PYTEST)
+test: $(DEV) ## tests only; T=<expression or file> selects, SLOW=1 GPU=1 add more, J=<n> at once
+	$(Q)$(PYTEST)
 litellm: $(BASE) ## install the optional litellm package (Gemini, Claude, GPT, ...)
 	$(Q)sh scripts/setup.sh $(PYTHON) $(VENV) litellm
+triton: $(BASE) ## install Triton for the triton backend (bench does it where .config needs it)
+	$(Q)sh scripts/setup.sh $(PYTHON) $(VENV) triton
+mlx: $(BASE) ## install MLX for the metal backend (likewise)
+	$(Q)sh scripts/setup.sh $(PYTHON) $(VENV) mlx
 lock: $(BASE) ## resolve requirements/*.in again into hashed locks (needs uv)
 	$(Q)sh scripts/lock.sh
 docs: $(BASE) ## regenerate the reference pages
@@ -137,4 +147,4 @@ Makefile: ;
 
 .PHONY: menuconfig guiconfig alldefconfig allyesconfig list-defconfigs savedefconfig olddefconfig \
 	listnewconfig diffconfig matrix bench status compare report verify mutate redteam audit aa doctor check test \
-	litellm lock docs clean mrproper help
+	litellm triton mlx lock docs clean mrproper help

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# One step of the environment: setup.sh PYTHON VENV (check|base|torch|embedded|dev|litellm).
-# Called by the Makefile; a step that worked leaves VENV/.stamp-STEP, check installs nothing.
+# One step of the environment: setup.sh PYTHON VENV STEP, where STEP is check, base, torch, embedded,
+# dev, litellm, triton or mlx. Called by the Makefile; a step that worked leaves VENV/.stamp-STEP,
+# check installs nothing. The step "chosen" is those of triton and mlx that .config needs.
 set -eu
 python=$1 venv=$2 step=$3
 
@@ -33,7 +34,7 @@ fi
 install() {
 	case $1 in
 		torch) flags= ;;
-		embedded) flags="--no-deps --require-hashes" ;;
+		embedded | triton | mlx) flags="--no-deps --require-hashes" ;;
 		*) flags="--require-hashes" ;;
 	esac
 	say "installing requirements/$1.txt (once)"
@@ -45,6 +46,23 @@ install() {
 	}
 	touch "$venv/.stamp-$1"
 }
+
+# Whether .config, or an override on make's command line, says yes to a symbol.
+chosen() {
+	eval "given=\${CONFIG_$1:-}"
+	file=${KCONFIG_CONFIG:-${KERNELCODER_O:-.}/.config}
+	[ "$given" = y ] || { [ -z "$given" ] && grep -qs "^CONFIG_$1=y" "$file"; }
+}
+
+missing() {
+	[ ! -e "$venv/.stamp-$1" ] || [ "requirements/$1.txt" -nt "$venv/.stamp-$1" ]
+}
+
+if [ "$step" = chosen ]; then
+	if chosen BACKEND_TRITON && missing triton; then install triton; fi
+	if chosen BACKEND_METAL && missing mlx; then install mlx; fi
+	exit 0
+fi
 
 install "$step"
 # litellm needs an older openai than the other locks: where it was asked for, it has the last word.

@@ -71,9 +71,10 @@ def census() -> Census:
     )
 
 
-def settled(before: Census, fresh_slots: bool = False, seconds: float = 3.0) -> list[str]:
+def settled(before: Census, fresh_slots: bool = False, seconds: float = 10.0) -> list[str]:
     """What is left that was not there before, and stays for ``seconds``: the last of a dying
-    process may take a moment, and of processes and files, other runs' come and go."""
+    process may take a moment (a bomb's gigabytes seconds, on a busy machine), and of processes and
+    files, other runs' come and go."""
     deadline = time.monotonic() + seconds
     lasting: set[str] | None = None
     while True:

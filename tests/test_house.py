@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 from pathlib import Path
 
@@ -29,6 +30,12 @@ def tracked(*suffixes: str) -> list[Path]:
     return [ROOT / name for name in listed if name.endswith(suffixes) and (ROOT / name).is_file()]
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text())
+
+
 def test_files_stay_under_400_lines() -> None:
     long = [
         f"{p.relative_to(ROOT)}: {n}"
@@ -41,7 +48,7 @@ def test_files_stay_under_400_lines() -> None:
 def test_functions_stay_under_60_lines() -> None:
     long = []
     for path in tracked(".py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 size = (node.end_lineno or node.lineno) - node.lineno + 1
                 if size > MAX_FUNCTION:
@@ -62,7 +69,7 @@ def test_nothing_catches_everything_but_the_boundaries() -> None:
     broad = []
     for path in tracked(".py"):
         name = str(path.relative_to(ROOT))
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if not isinstance(node, ast.ExceptHandler):
                 continue
             caught = node.type
@@ -79,7 +86,7 @@ def test_public_names_have_docstrings() -> None:
     for path in tracked(".py"):
         if path.is_relative_to(ROOT / "tests"):
             continue
-        tree = ast.parse(path.read_text())
+        tree = parsed(path)
         if tree.body and not ast.get_docstring(tree):
             silent.append(str(path.relative_to(ROOT)))
         for node in tree.body:

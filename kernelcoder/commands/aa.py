@@ -19,6 +19,8 @@ TASKS = ("relu", "softmax", "matmul")
 # Of these a kernel that repeats a twentieth of its rows takes a twentieth longer; relu waits for
 # memory, and rows repeated come from a cache.
 DIFFERENT = ("softmax", "matmul")
+# What the final timing of a bench has unless its configuration says otherwise.
+BLOCKS, SECONDS = 6, 30
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +56,9 @@ def run(args: argparse.Namespace) -> int:
     different: list[Difference] = []
     with tempfile.TemporaryDirectory(prefix="kernelcoder-") as folder, aa.background(args.load):
         for threads in args.threads:
-            options = VerifyOptions(True, 10, 30, 2048, threads, "reference", False, 6)
+            options = VerifyOptions(
+                True, 10, 30, 2048, threads, "reference", False, BLOCKS, SECONDS
+            )
             with aa.Trials(options, Path(folder)) as trials:
                 for name in args.tasks:
                     same += trials.same(load(name), args.trials)
@@ -76,8 +80,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _command(args: argparse.Namespace) -> str:
     flags = f"--trials {args.trials} --differences {args.differences} --load {args.load}"
-    threads = " ".join(map(str, args.threads))
-    return f"Made by `python -m kernelcoder aa {flags} --threads {threads} --write {args.write}`."
+    threads, tasks = " ".join(map(str, args.threads)), " ".join(args.tasks)
+    return (
+        f"Made by `python -m kernelcoder aa {flags} --threads {threads} --tasks {tasks}"
+        f" --write {args.write}`."
+    )
 
 
 def _machine(load: int) -> str:
@@ -98,15 +105,18 @@ def _markdown(
     same: Sequence[Repeatability], different: Sequence[Difference], roofs: dict[str, float]
 ) -> str:
     lines = [
-        "Identical kernels through the final timing: fresh slots, changed roles, 6 blocks. Error is"
-        " |ratio - 1| over n trials; *covered*: the 95 % interval contains 1.",
+        f"Identical kernels through the final timing: fresh slots, changed roles, at least"
+        f" {BLOCKS} blocks, more until the 95 % interval is narrow or {SECONDS} s are over. Error"
+        " is |ratio - 1| over n trials (with fewer than 20 the 95th percentile is the largest);"
+        " *covered*: the interval contains 1; *half width* and *blocks* are medians.",
         "",
-        "| A/A | threads | n | median error | 95th percentile | covered | s per trial |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| A/A | threads | n | median error | 95th percentile | covered | half width | blocks"
+        " | s per trial |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     lines += [
         f"| {r.case} | {r.threads} | {r.n} | {r.median:.2%} | {r.p95:.2%} | {r.covered} |"
-        f" {r.seconds:.1f} |"
+        f" {r.width:.2%} | {r.blocks:g} | {r.seconds:.1f} |"
         for r in same
     ]
     lines += [

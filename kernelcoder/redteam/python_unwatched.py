@@ -10,10 +10,10 @@ ENTRIES = (
     timed(
         "E6 A14",
         "library-in-short-runs",
-        "reads from its caller's frame that a run has as many calls as those that are timed",
+        "reads from a frame above it that a run has as many calls as those that are timed",
         slow_softmax(
             """
-            run = sys._getframe(1).f_locals
+            run = sys._getframe(2).f_locals
             if timed(x) and run.get("repetitions") == 1 and run["last"] - run["first"] == 8:
                 torch.softmax(x, -1, out=y)
             else:

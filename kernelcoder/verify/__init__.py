@@ -18,6 +18,8 @@ from kernelcoder.task import Task
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
     """Filled from ``VERIFY_*``. Seconds are wall seconds, memory is MiB of address space.
+    A final timing has at least ``retime_blocks`` blocks, and more as long as the speedup is not
+    known well and ``retime_seconds`` per finalist are not over.
     ``library`` is "none" (a kernel may call no library) or "allowed" (it may, and it is said)."""
 
     timing: bool
@@ -28,6 +30,7 @@ class VerifyOptions:
     baseline: str
     measure_compile: bool
     retime_blocks: int
+    retime_seconds: int = 0
     library: str = "none"
 
 

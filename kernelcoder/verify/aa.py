@@ -25,6 +25,7 @@ from kernelcoder.records import Ratio
 from kernelcoder.task import Case, Task
 from kernelcoder.verify import VerifyOptions
 from kernelcoder.verify.builder import NativeBuilder
+from kernelcoder.verify.intervals import half_width
 from kernelcoder.verify.timing import Timer, regime
 
 # Copies 16 MiB to and fro: keeps a processor busy and the memory too, as compilers and tests do.
@@ -75,7 +76,8 @@ extern "C" void kernel(%(declared)s) {
 @dataclass(frozen=True, slots=True)
 class Repeatability:
     """A/A of one case: ``n`` trials; ``median`` and ``p95`` of |ratio - 1|, ``covered`` the number
-    of trials whose interval contains 1, ``seconds`` of wall time per trial."""
+    of trials whose interval contains 1; medians of the half ``width`` that a trial's interval has
+    and of its ``blocks``; ``seconds`` of wall time per trial."""
 
     case: str
     regime: str
@@ -84,6 +86,8 @@ class Repeatability:
     median: float
     p95: float
     covered: int
+    width: float
+    blocks: float
     seconds: float
 
 
@@ -198,6 +202,8 @@ class Trials:
                     median=statistics.median(errors),
                     p95=errors[max(0, math.ceil(0.95 * len(errors)) - 1)],
                     covered=sum(ratio.lo <= 1.0 <= ratio.hi for ratio in ratios),
+                    width=statistics.median(map(half_width, ratios)),
+                    blocks=statistics.median(ratio.n for ratio in ratios),
                     seconds=seconds,
                 )
             )

@@ -33,6 +33,10 @@ _WINDOW_NS, _MOST_PARTS = 1_000_000, 8
 _CHECKED = 0.25
 
 
+# Seconds per call of each contestant in one batch.
+Times = dict[str, float]
+
+
 class Unfair(Exception):
     """The candidate cannot be timed: it died, gave a wrong timed output, or defied the clock.
 
@@ -76,27 +80,30 @@ class Arena:
     _turn: int = 0
     _windows: list[Window] = field(default_factory=list)
 
-    def round(self, rng: random.Random) -> dict[str, float]:
-        """CPU seconds per call of every contestant, in random order, each on new inputs of its own
-        in the same pages."""
+    def round(self, rng: random.Random) -> list[Times]:
+        """CPU seconds per call of every contestant, batch by batch of their windows. They take
+        turns in random order, each on new inputs of its own in the same pages."""
         names = [*self.children, *(name for name in self.baselines if name not in self.children)]
         # alternate direction, so that whoever follows whom is balanced whatever the draw
         rng.shuffle(names)
         self._turn += 1
-        times: dict[str, float] = {}
+        found: dict[str, list[float]] = {}
         for name in names if self._turn % 2 else reversed(names):
             try:
-                times[name] = self._once(name, rng)
+                found[name] = self._once(name, rng)
             except BaselineFailed as failure:
                 self.lost(name, failure)
-        return times
+        # Where windows have just become longer they differ; that round will not count.
+        batches = min(map(len, found.values()), default=0)
+        return [{name: spent[k] for name, spent in found.items()} for k in range(batches)]
 
     def wild_round(self, rng: random.Random) -> None:
         """The candidate once on values of another family, checked like any other and not counted:
         what it costs depends on the values. It cannot tell which round this is."""
         self.wild_rounds += 1
+        count = self._count("candidate")  # more from the next window on, if this one was fast
         self._native("candidate", rng, self.bench.run_wild)
-        if self._count("candidate") == self.bench.count:  # else the one call was looked at
+        if count == self.bench.count:  # else the one call was looked at
             for call in range(self.bench.count):
                 self._check(call, 1)
 
@@ -110,28 +117,30 @@ class Arena:
             what = f"usually computes for another {after / 1000:.0f} us after it says it is done"
             raise Unfair(f"it {what}", "cheating")
 
-    def _once(self, name: str, rng: random.Random) -> float:
+    def _once(self, name: str, rng: random.Random) -> list[float]:
+        """Seconds per call in each batch of one window."""
         bench = self.bench
         if name in self.children:
             count = self._count(name)
-            raw = self._native(name, rng, bench.refresh)
-            # What go, done and the freeze cost the child; never more than half, whatever it says.
-            spent = max(raw - self.idle_ns, raw // 2)
-            return spent * 1e-9 / (count * self.parts)
-        between = self._between(name, rng, bench.refresh, 0, bench.count)
-        spent = 0
+            # What go and done cost the child (the last batch has the freeze and the first its end,
+            # about the same again); never more than half, whatever it says.
+            return [
+                max(raw - self.idle_ns, raw // 2) * 1e-9 / count
+                for raw in self._native(name, rng, bench.refresh)
+            ]
+        between, spent = self._between(name, rng, bench.refresh, 0, bench.count), []
         for number in range(self.parts):
             between(number)
-            spent += self.process.window(bench.name, bench.task.id, name, bench.count)
+            spent.append(self.process.window(bench.name, bench.task.id, name, bench.count))
         between(self.parts)
-        return spent * 1e-9 / (bench.count * self.parts)
+        return [nanoseconds * 1e-9 / bench.count for nanoseconds in spent]
 
     def _count(self, name: str) -> int:
         return self.count if name == "candidate" else self.bench.count
 
-    def _native(self, name: str, rng: random.Random, renew: Callable[[], None]) -> int:
-        """Run one native contestant and check what it wrote: nanoseconds charged. Only the
-        candidate can be unfair: a reference that fails is a baseline less."""
+    def _native(self, name: str, rng: random.Random, renew: Callable[[], None]) -> tuple[int, ...]:
+        """Run one native contestant and check what it wrote: nanoseconds charged for each batch.
+        Only the candidate can be unfair: a reference that fails is a baseline less."""
         count, parts = self._count(name), self.parts
         first = rng.randrange(self.bench.count - count + 1)
         batch = self._between(name, rng, renew, first, count)
@@ -194,8 +203,9 @@ class Arena:
 
     def _run(
         self, child: Child, first: int, count: int, batch: Callable[[int], None]
-    ) -> tuple[Window, int]:
-        """One window of a child, ``batch`` preparing each of its parts, and what it is charged."""
+    ) -> tuple[Window, tuple[int, ...]]:
+        """One window of a child, ``batch`` preparing each of its parts, and what each is charged.
+        Together they are the whole window's CPU time: work put off is charged to a later part."""
         if self.threads <= 1:
             numbers = iter(range(self.parts))
             window = child.run(
@@ -205,12 +215,12 @@ class Arena:
                 prepare=lambda: batch(next(numbers)),
                 parts=self.parts,
             )
-            return window, window.cpu_ns
+            return window, window.parts_ns
         return self._run_threads(child, first, count, batch)
 
     def _run_threads(
         self, child: Child, first: int, count: int, batch: Callable[[int], None]
-    ) -> tuple[Window, int]:
+    ) -> tuple[Window, tuple[int, ...]]:
         """The same where several threads are allowed: one batch, charged by threads.py."""
         before: dict[int, int] = {}
 
@@ -221,7 +231,7 @@ class Arena:
         window = child.run(first, count, timeout=self.timeout, prepare=prepare)
         after = threads.read(child.pid())  # it stands still again
         charged = threads.charge(before, after, window.cpu_ns, window.wall_ns, self.threads)
-        return window, charged
+        return window, (charged,)
 
 
 def parts_of(batch_ns: int, arena: Arena) -> int:

@@ -16,7 +16,7 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,13 +40,15 @@ _Event = tuple[int, int, int, int, int]
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Of one child: address space beyond its regions (MiB), CPU seconds in all, threads it may
-    use, KiB of stderr, and the first core it is pinned to (-1: the slot's)."""
+    use, KiB of stderr, the first core it is pinned to (-1: the slot's), and threads besides that a
+    guest's library needs."""
 
     memory_mb: int = 2048
     cpu_seconds: int = 30
     threads: int = 1
     output_kb: int = 64
     core: int = -1
+    helpers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +197,7 @@ class Child:
         self._await(nonce, _DONE, deadline)
         ended, idle = time.perf_counter_ns(), 0
         for _ in range(parts - 1):
-            if prepare is not None:
-                prepare()
+            (prepare or _nothing)()
             nonce = int.from_bytes(os.urandom(8), "little")
             before()
             marks.append(self.cpu_ns())
@@ -208,15 +209,13 @@ class Child:
         done = self.cpu_ns()
         self._freeze(max(GRACE, deadline - time.monotonic()))
         end, stopped = self.cpu_ns(), time.perf_counter_ns()
-        marks.append(end)
         self._still_there()
         # Linux brings another process's CPU clock up to date when it leaves its processor or at the
         # next tick, so the reading at `done` may be up to 4 ms old (the others are taken while it
         # stands). What was spent afterwards is no more than the time until it stood still.
         self.batch_ns = min(self.batch_ns or (1 << 62), (ended - began - idle) // parts)
         late = min(end - done, (stopped - ended) * self._limits.threads)
-        spent = tuple(after - before for before, after in itertools.pairwise(marks))
-        return Window(ended - began - idle, end - marks[0], late, spent)
+        return Window(ended - began - idle, end - marks[0], late, _steps([*marks, end]))
 
     def _still_there(self) -> None:
         """After the last answer nothing may come, and its pipe must be open."""
@@ -379,7 +378,12 @@ class Child:
 
 
 def _nothing() -> None:
-    """Nobody watches."""
+    """Nobody watches, or there is nothing to prepare."""
+
+
+def _steps(marks: Sequence[int]) -> tuple[int, ...]:
+    """What each part took, between readings of one clock."""
+    return tuple(after - before for before, after in itertools.pairwise(marks))
 
 
 def _no_memory(text: str) -> bool:

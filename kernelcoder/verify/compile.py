@@ -104,7 +104,7 @@ class Compiler:
         sha = hashlib.sha256(self._key + data).hexdigest()
         if reason := _refuse(data):
             return Built(False, "refused", None, reason, 0.0, 0.0, False, sha)
-        stem = self._cache / "objects" / sha[:2] / sha
+        stem = self._cache / f"objects/{sha[:2]}/{sha}"
         if self._use_cache and (known := self._lookup(stem, sha, start)):
             return known
         stem.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ class Compiler:
         return built
 
     def _lookup(self, stem: Path, sha: str, start: float) -> Built | None:
-        path = stem.with_suffix(".so")
+        path = Path(f"{stem}.so")
         if self._shelf.has(path):
             return Built(True, "ok", path, "", time.monotonic() - start, 0.0, True, sha)
         with contextlib.suppress(OSError, ValueError, KeyError):

@@ -25,7 +25,7 @@ from kernelcoder.verify.compile import Built
 from kernelcoder.verify.placing import Places
 from kernelcoder.verify.precompile import Precompiler
 from kernelcoder.verify.refresh import Bench
-from kernelcoder.verify.slots import Child, Died, Limits, Slot, SlotError, TimedOut
+from kernelcoder.verify.slots import Child, Died, Limits, Slot, SlotError, TimedOut, Window
 
 __all__ = ["Arena", "Contest", "Contestant", "Unfair"]
 
@@ -114,12 +114,13 @@ class Contest:
                 self._enter(entry, contestant.name, contestant.built)
             # One call first: several calls of a very slow kernel would take minutes, for nothing.
             first = children[contestants[0].name]
-            trials = [first.run(0, 1, timeout=timeout, prepare=_nothing) for _ in range(_TRIALS)]
+            trials = _tried(first, timeout)
             count = 1 if min(trial.cpu_ns for trial in trials) > SLOW_NS else bench.count
             if "reference" in baselines:
                 self._enter_reference(entry)
             timed = [child.pid() for child in children.values()]
             timed += [self._process.pid] if present else []
+            timed += [self._slots[entry.seats.get(name, name)].pid for name in children]
             with self._places.judge_there(core), self._places.first_of_all(timed):
                 idle_ns = self._idle(entry)
                 lost = functools.partial(self._lost, bench)
@@ -146,6 +147,8 @@ class Contest:
         child = slot.start(built.path, entry.bench.regions, entry.limits)
         entry.children[name] = child
         child.loaded(float(self._options.timeout_seconds))
+        # A child's stop wakes its slot: on another processor that costs the child 20-40 us more.
+        self._places.bind(slot.pid, entry.limits.core)
         return child
 
     def _enter_reference(self, entry: _Entry) -> None:
@@ -154,7 +157,9 @@ class Contest:
         if not solution:
             return
         try:
-            self._enter(entry, "reference", self._builder.build(solution))
+            child = self._enter(entry, "reference", self._builder.build(solution))
+            # As many first calls as the candidate had: where rounds are few, later ones would pay.
+            _tried(child, float(self._options.timeout_seconds))
         except (Died, TimedOut, Unfair) as failure:
             entry.children.pop("reference", None)
             self._lost(entry.bench, "reference", BaselineFailed(str(failure)))
@@ -243,6 +248,11 @@ def _inspect(arena: Arena, candidate: Child) -> None:
     rng, end = random.Random(), time.monotonic() + _INSPECT_SECONDS
     while candidate.unsure() and time.monotonic() < end:
         arena.round(rng)
+
+
+def _tried(child: Child, timeout: float) -> list[Window]:
+    """The first calls of a child, of one call each."""
+    return [child.run(0, 1, timeout=timeout, prepare=_nothing) for _ in range(_TRIALS)]
 
 
 def _nothing() -> None:

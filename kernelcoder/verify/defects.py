@@ -40,6 +40,8 @@ KINDS: Mapping[str, tuple[Status, str]] = {
     "launch-error": ("runtime_error", "a device refuses this launch"),
     "shared-memory": ("runtime_error", "it needs more shared memory than a device has"),
     "unsupported": ("runtime_error", "it uses what the emulator does not model"),
+    "host-access": ("runtime_error", "its host code uses device memory"),
+    "memory": ("runtime_error", "no memory is left to run its threads"),
     "trap": ("runtime_error", "it traps or fails an assertion"),
     "deadlock": ("runtime_error", "its threads wait for each other for ever"),
     "index": ("runtime_error", "an index is outside of its array"),
@@ -52,14 +54,23 @@ KINDS: Mapping[str, tuple[Status, str]] = {
     ),
     "divergent-barrier": ("incorrect", "not all threads of a block reach the same barrier"),
     "barrier-after-exit": ("incorrect", "threads wait at a barrier others have left for good"),
+    "result-count": ("incorrect", "it returns another number of tensors than there are outputs"),
+    "result-shape": ("incorrect", "it returns a tensor of another shape than the output"),
+    "result-type": ("incorrect", "it returns a tensor of another dtype than the output"),
+    "same-value": ("incorrect", "several programs or lanes store the same value in one place"),
+    "masked-read": (
+        "incorrect",
+        "its result relies on masked lanes of a load being 0, which holds on NVIDIA's GPUs only",
+    ),
     "divergent-warp": ("incorrect", "a warp operation names lanes that do not take part"),
 }
 # What may follow in brackets, in this order: key -> how it reads.
 _PLACES: Mapping[str, str] = {
     "line": "line", "kernel": "kernel", "var": "variable", "arg": "argument", "bytes": "bytes",
     "offset": "byte offset", "size": "size", "limit": "limit", "grid": "grid", "dim": "block of",
-    "block": "block", "thread": "thread", "other": "other thread", "program": "program",
-    "lanes": "lanes",
+    "block": "block", "thread": "thread", "other": "other thread",
+    "other_line": "other access in line", "program": "program",
+    "lanes": "lanes", "returned": "returned", "wanted": "wanted",
 }  # fmt: skip
 
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Final timing of finalists: blocks of rounds in fresh slots, against every baseline.
 
-A process's place in memory biases it by 1-2 % however often one repeats, so the block is the unit
-of the interval. Within a block candidate and reference solution change slots at half-time, which
-cancels what a slot alone is to blame for; eager and compiled PyTorch, which have no slot, are
-balanced by the random order within rounds. Held-out shapes are timed in blocks of their own.
+A process's place in memory biases it however often one repeats, so the block is the unit of the
+interval. Within a block candidate and reference solution change slots at half-time, which cancels
+what a slot alone is to blame for; eager and compiled PyTorch, which have no slot, are balanced by
+the random order within rounds. There are more blocks until the speedup is known (stopping.py).
+Held-out shapes are timed in blocks of their own.
 """
 
 from __future__ import annotations
@@ -12,18 +13,19 @@ from __future__ import annotations
 import math
 import random
 import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kernelcoder.records import CaseTiming, Timing
+from kernelcoder.records import CaseTiming, Ratio, Timing
 from kernelcoder.task import Task
-from kernelcoder.verify import Finalist, VerifyOptions, rounds
-from kernelcoder.verify.arena import Contestant, Unfair
+from kernelcoder.verify import Finalist, VerifyOptions, rounds, stopping
+from kernelcoder.verify.arena import Contestant, Times, Unfair
 from kernelcoder.verify.compile import Built
 from kernelcoder.verify.contest import Contest
 from kernelcoder.verify.deaths import HarnessFailed
 from kernelcoder.verify.drift import Usual
-from kernelcoder.verify.intervals import blocks_ratio
+from kernelcoder.verify.intervals import blocks_ratio, mean_of, median_error
 from kernelcoder.verify.refresh import Bench
 from kernelcoder.verify.slots import SlotError
 from kernelcoder.verify.totals import Floor, case_timing, combine, regime
@@ -31,16 +33,19 @@ from kernelcoder.verify.totals import Floor, case_timing, combine, regime
 _FAULTS = 2
 # Blocks of a held-out case: it tells tuning from luck, it does not rank.
 _UNSEEN_BLOCKS = 3
-Halves = list[list[rounds.Times]]
+Halves = list[list[Times]]
 
 
 @dataclass(slots=True)
 class Run:
-    """What the blocks of one finalist gave: bench name -> block -> rounds of its two halves."""
+    """What the blocks of one finalist gave: bench name -> block -> batches of its two halves.
+    ``spent`` are wall seconds, ``count`` the blocks that all timed cases have had."""
 
     blocks: dict[str, dict[int, Halves]] = field(default_factory=dict)
     problem: str = ""
     faults: int = 0
+    spent: float = 0.0
+    count: int = 0
     notes: list[str] = field(default_factory=list)
 
     def baselines(self, benches: Sequence[Bench], blocks: Sequence[int]) -> list[str]:
@@ -59,15 +64,22 @@ class Run:
         halves = [half for block in blocks for half in self.blocks[bench.name][block]]
         return [times["candidate"] for half in halves for times in half]
 
-    def means(self, bench: Bench, baseline: str, blocks: Sequence[int]) -> list[float]:
-        """Per block, the mean over its halves of the median log(baseline / candidate)."""
-        return [
-            statistics.fmean(
-                statistics.median(math.log(times[baseline] / times["candidate"]) for times in half)
+    def ratio(self, bench: Bench, baseline: str, blocks: Sequence[int]) -> Ratio:
+        """Of each block the mean over its halves of the median log(baseline / candidate); of all
+        blocks blocks_ratio."""
+        means, errors = [], []
+        for block in blocks:
+            logs = [
+                [math.log(times[baseline] / times["candidate"]) for times in half]
                 for half in self.blocks[bench.name][block]
-            )
-            for block in blocks
-        ]
+            ]
+            means.append(statistics.fmean(map(statistics.median, logs)))
+            errors.append(math.hypot(*map(median_error, logs)) / len(logs))
+        return blocks_ratio(means, errors)
+
+    def overall(self, benches: Sequence[Bench], baseline: str, blocks: Sequence[int]) -> Ratio:
+        """The mean over the cases."""
+        return mean_of([self.ratio(bench, baseline, blocks) for bench in benches])
 
 
 class Finals:
@@ -91,31 +103,78 @@ class Finals:
         the luckiest does not flatter the report; a lone finalist needs no selection and reports
         all. Every report carries the held-out cases."""
         runs = {sha: Run() for sha, _ in builds}
-        blocks = self._options.retime_blocks
-        visits = [(block, bench) for block in range(blocks) for bench in benches]
-        visits += [
-            (block, bench) for block in range(min(_UNSEEN_BLOCKS, blocks)) for bench in heldout
-        ]
-        for block, bench in visits:
-            order = list(builds)
-            rng.shuffle(order)
-            for sha, built in order:
-                if not runs[sha].problem:
-                    self._block(bench, built, runs[sha], block, rng, bench in heldout)
+        going = list(builds)
+        while going:
+            for bench in benches:
+                self._visit(bench, going, runs, rng, heldout=False)
+            for sha, _ in going:
+                runs[sha].count += 1
+            going = [(sha, built) for sha, built in going if self._goes_on(sha, runs, benches)]
+        for _ in range(self._unseen_blocks):
+            for bench in heldout:
+                self._visit(bench, builds, runs, rng, heldout=True)
         return [self._finalist(sha, runs[sha], benches, heldout, len(builds)) for sha, _ in builds]
 
+    @property
+    def _unseen_blocks(self) -> int:
+        return min(_UNSEEN_BLOCKS, self._options.retime_blocks)
+
+    def _visit(
+        self,
+        bench: Bench,
+        builds: Sequence[tuple[str, Built]],
+        runs: dict[str, Run],
+        rng: random.Random,
+        heldout: bool,
+    ) -> None:
+        """One more block of each finalist on one case, in random order."""
+        order = list(builds)
+        rng.shuffle(order)
+        for sha, built in order:
+            if not runs[sha].problem:
+                start = time.monotonic()
+                self._block(bench, built, runs[sha], rng, heldout)
+                runs[sha].spent += time.monotonic() - start
+
+    def _goes_on(self, sha: str, runs: dict[str, Run], benches: Sequence[Bench]) -> bool:
+        """Whether a finalist gets another block; says where it stopped, and why."""
+        run, options = runs[sha], self._options
+        if run.problem or run.count < options.retime_blocks:
+            return not run.problem
+        so_far = {one: self._so_far(runs[one], benches) for one in runs}
+        ratio = so_far.pop(sha)
+        if ratio is None or stopping.beaten(ratio, [one for one in so_far.values() if one]):
+            return False
+        over = run.spent * (1 + 1 / run.count) > options.retime_seconds
+        known = stopping.known(ratio, options.threads)
+        if (known or over) and options.retime_seconds:
+            said = stopping.sentence(ratio, options.threads, run.spent, over and not known)
+            run.notes.append(said)
+        return not (known or over)
+
+    def _so_far(self, run: Run, benches: Sequence[Bench]) -> Ratio | None:
+        """The speedup over the primary baseline, or another if that is missing, by all blocks."""
+        blocks = range(run.count)
+        if run.problem or not (names := run.baselines(benches, blocks)):
+            return None
+        primary = self._options.baseline
+        return run.overall(benches, primary if primary in names else names[-1], blocks)
+
     def _block(
-        self, bench: Bench, built: Built, run: Run, block: int, rng: random.Random, heldout: bool
+        self, bench: Bench, built: Built, run: Run, rng: random.Random, heldout: bool
     ) -> None:
         """One block of one finalist on one case: fresh slots, two halves, all baselines. A fault of
         ours or a baseline far off its usual time: once more."""
         wanted = self._wanted
         if heldout and self._options.baseline != "compile":
             wanted = [kind for kind in wanted if kind != "compile"]  # compiling takes long
+        longer = not heldout and run.count >= self._options.retime_blocks
+        plan = (rounds.LONGER if longer else rounds.FINAL)[regime(bench.case)]
         for last in (False, True):
             try:
                 halves = [
-                    self._half(bench, built, wanted, swapped, rng) for swapped in (False, True)
+                    self._half(bench, built, wanted, swapped, plan, rng)
+                    for swapped in (False, True)
                 ]
             except Unfair as unfair:
                 run.problem = unfair.problem
@@ -129,20 +188,26 @@ class Finals:
             found = self._drift(bench, halves)
             if last or not found:
                 run.notes += found
-                run.blocks.setdefault(bench.name, {})[block] = halves
+                blocks = run.blocks.setdefault(bench.name, {})
+                blocks[len(blocks)] = halves
                 return
 
     def _half(
-        self, bench: Bench, built: Built, wanted: list[str], swapped: bool, rng: random.Random
-    ) -> list[rounds.Times]:
+        self,
+        bench: Bench,
+        built: Built,
+        wanted: list[str],
+        swapped: bool,
+        plan: rounds.Plan,
+        rng: random.Random,
+    ) -> list[Times]:
         with self._contest.enter(
             bench, [Contestant("candidate", built)], wanted, fresh=not swapped, swapped=swapped
         ) as arena:
-            plan = rounds.FINAL[regime(bench.case)]
             primary = self._options.baseline
             if primary not in (*arena.baselines, *arena.children):
                 primary = "reference"
-            done = rounds.run(arena, plan, rng, primary, hopeless_least=1)
+            done = rounds.run(arena, plan, rng, primary, hopeless_least=1, batches=True)
             arena.fair()
         return done
 
@@ -172,7 +237,7 @@ class Finals:
     ) -> Finalist:
         if run.problem:
             return Finalist(sha, None, None, run.problem)
-        blocks = range(self._options.retime_blocks)
+        blocks = range(run.count)
         even, odd = [b for b in blocks if b % 2 == 0], [b for b in blocks if b % 2]
         try:
             unseen = self._unseen(run, heldout)
@@ -184,16 +249,13 @@ class Finals:
             return Finalist(sha, None, None, unfair.problem)
 
     def _unseen(self, run: Run, heldout: Sequence[Bench]) -> list[CaseTiming]:
-        blocks = list(range(min(_UNSEEN_BLOCKS, self._options.retime_blocks)))
+        blocks = list(range(self._unseen_blocks))
         return [self._case(run, bench, blocks, [bench], heldout=True) for bench in heldout]
 
     def _case(
         self, run: Run, bench: Bench, blocks: list[int], among: Sequence[Bench], heldout: bool
     ) -> CaseTiming:
-        ratios = {
-            name: blocks_ratio(run.means(bench, name, blocks))
-            for name in run.baselines(among, blocks)
-        }
+        ratios = {name: run.ratio(bench, name, blocks) for name in run.baselines(among, blocks)}
         seconds = run.seconds(bench, blocks)
         return case_timing(bench, self._floor, seconds, ratios, heldout)
 
@@ -202,11 +264,7 @@ class Finals:
     ) -> Timing:
         """Timing from some blocks: per case and over the cases, by baseline."""
         cases = [self._case(run, bench, blocks, benches, heldout=False) for bench in benches]
-        speedup = {}
-        for name in run.baselines(benches, blocks):
-            per_case = [run.means(bench, name, blocks) for bench in benches]
-            speedup[name] = blocks_ratio(
-                [statistics.fmean(values) for values in zip(*per_case, strict=True)]
-            )
+        names = run.baselines(benches, blocks)
+        speedup = {name: run.overall(benches, name, blocks) for name in names}
         notes = (*self._contest.notes(benches), *dict.fromkeys(run.notes))
         return combine("final", [*cases, *unseen], notes, speedup)

@@ -6,6 +6,9 @@ byte; and at the end of a page, where a step too far faults, poisoned with anoth
 same bits, the result depends on neither alignment, nor poison, nor chance. If not, or if anything
 is wrong, three more passes tell these apart. A native scan (scan.py) finds out whether there is
 anything to ask at all.
+
+Where all cases together are small, visible and hidden ones run in one go, because starting and
+stopping costs more than they do. They are judged one after the other all the same.
 """
 
 from __future__ import annotations
@@ -15,7 +18,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from kernelcoder.records import CaseResult
@@ -24,6 +26,7 @@ from kernelcoder.verify import numerics, oracle, properties, races
 from kernelcoder.verify.causes import Evidence, cause
 from kernelcoder.verify.hypotheses import alternatives, misreadings
 from kernelcoder.verify.oracle import Sheet
+from kernelcoder.verify.passes import Outputs, Pass, any_wrong, bits, holds, same
 from kernelcoder.verify.regions import Call, Regions
 from kernelcoder.verify.scan import Scan, case_result
 from kernelcoder.verify.slots import Child, Died, TimedOut
@@ -35,7 +38,7 @@ _EARLIER = 3
 _SHOWN, _SHOWN_IN_ALL = 3, 6
 # Failing cases searched for a misunderstanding of the task; it costs some reference runs each.
 _SEARCHED, _SEARCHED_ELEMENTS = 3, 1 << 18
-Outputs = tuple[Tensor, ...]
+_SMALL = 1 << 18  # output elements in all, up to which everything runs in one go
 Maker = Callable[[Task, tuple[Tensor, ...], tuple[float, ...]], Iterator[tuple[str, list[Tensor]]]]
 
 
@@ -68,15 +71,6 @@ def _call(sheet: Sheet, index: int, late: bool) -> Call:
 
 
 @dataclass(slots=True)
-class Pass:
-    """What one pass over a range of cases left behind, copied out of shared memory."""
-
-    poison: int
-    outputs: dict[int, Outputs]
-    overrun: set[int] = field(default_factory=set)
-
-
-@dataclass(slots=True)
 class Findings:
     """Results so far; ``running`` are the runs under way as (case, call, poison), for when the
     child dies; ``checked`` counts cases, elements compared, passes over cases and kernel calls."""
@@ -101,16 +95,38 @@ class Judge:
         self._timeout, self._deadline = timeout, time.monotonic() + timeout
         self._searched = 0
         self._unaligned: set[int] = set()
+        self._ahead = False  # hidden cases have run already
+        self._end: Died | TimedOut | None = None  # how that ended, if not well
         self.findings = Findings()
 
     def smoke(self) -> bool:
         """The visible cases; whether all are right."""
-        return self._stage(range(self.sheet.visible), again=0)
+        visible, total = self.sheet.visible, len(self.sheet.cases)
+        if 0 < visible < total and self.exam.scan.elements(range(total)) <= _SMALL:
+            return self._at_once(range(visible), range(visible, total))
+        return self._stage(range(visible), again=0)
+
+    def _at_once(self, cases: range, hidden: range) -> bool:
+        """The visible cases, with the hidden ones run behind them. Who dies there has passed this
+        stage if these are right."""
+        again = len(hidden)
+        try:
+            self._go([(cases, 0, POISONS[0]), (hidden, 0, POISONS[0]), (hidden, again, POISONS[1])])
+        except (Died, TimedOut) as end:
+            if self.exam.scan.results(cases) is None:
+                raise
+            del self.findings.running[: len(cases)]
+            self._end = end
+        self._count(cases, 1)
+        self._ahead = True
+        return self._judged(cases, again=0)
 
     def holdouts(self) -> bool:
         """The hidden cases, at both ends of a page; whether all are right."""
         first, total = self.sheet.visible, len(self.sheet.cases)
         cases = range(first, total)
+        if self._end is not None:
+            raise self._end
         right = self._stage(cases, again=total - first) and self._related(cases)
         return right and self._rescheduled(cases, again=total - first)
 
@@ -159,7 +175,13 @@ class Judge:
     def _stage(self, cases: range, again: int) -> bool:
         if not cases:
             return True
-        self._run(cases, [(0, POISONS[0]), *([(again, POISONS[1])] if again else [])])
+        if self._ahead:
+            self._count(cases, 2)
+        else:
+            self._run(cases, [(0, POISONS[0]), *([(again, POISONS[1])] if again else [])])
+        return self._judged(cases, again)
+
+    def _judged(self, cases: range, again: int) -> bool:
         right = self.exam.scan.results(cases)
         if right is None:
             return self._doubt(cases, again)
@@ -171,14 +193,14 @@ class Judge:
         first = self._copy(cases, 0, POISONS[0])
         second = self._copy(cases, again, POISONS[1]) if again else None
         differ = second is not None and any(
-            not _same(first.outputs[i], second.outputs[i]) for i in cases
+            not same(first.outputs[i], second.outputs[i]) for i in cases
         )
         wrong = {i: self._wrong(i, first) for i in cases}
         if second is not None and differ:
             self._unaligned |= self._join(wrong, first, second)
         if second is not None:
             first.overrun |= second.overrun
-        bad = any(_any(wrong[i]) or i in first.overrun for i in cases)
+        bad = any(any_wrong(wrong[i]) or i in first.overrun for i in cases)
         runs = self._repeat(cases, bad) if bad or differ else ()
         for run in runs:
             # what came out wrong only now, in the same place, is a matter of chance
@@ -193,7 +215,7 @@ class Judge:
         """Take over the cases right in ``first`` and wrong in ``other``; returns which."""
         taken = set()
         for i in wrong:
-            if not _any(wrong[i]) and _any(mask := self._wrong(i, other)):
+            if not any_wrong(wrong[i]) and any_wrong(mask := self._wrong(i, other)):
                 wrong[i], first.outputs[i] = mask, other.outputs[i]
                 taken.add(i)
         return taken
@@ -218,20 +240,25 @@ class Judge:
     def _run(self, cases: range, passes: list[tuple[int, int]]) -> None:
         """Run the cases' calls in one go, pass by pass: each is so many calls after the cases'
         own, and poisoned with a byte of its own. Leaves the child frozen."""
+        self._go([(cases, shift, poison) for shift, poison in passes])
+        self._count(cases, len(passes))
+
+    def _go(self, passes: list[tuple[range, int, int]]) -> None:
+        """Run passes whose calls follow each other."""
         found, regions = self.findings, self.exam.regions
-        found.running = [(i, i + shift, poison) for shift, poison in passes for i in cases]
-        for shift, poison in passes:
+        found.running = [(i, i + shift, poison) for cases, shift, poison in passes for i in cases]
+        for cases, shift, poison in passes:
             regions.poison(poison, range(cases.start + shift, cases.stop + shift))
         left = max(0.05, self._deadline - time.monotonic())
         self._child.run(found.running[0][1], len(found.running), timeout=left)
+
+    def _count(self, cases: range, passes: int) -> None:
+        """Note what is being looked at."""
+        checked, elements = self.findings.checked, self.exam.scan.elements(cases)
         # visible cases come first, so those run so far are the ones up to the end of the range
-        found.checked["cases"] = max(found.checked.get("cases", 0), cases.stop)
-        for what, count in (
-            ("passes", len(passes)),
-            ("calls", len(found.running)),
-            ("elements", self.exam.scan.elements(cases) * len(passes)),
-        ):
-            found.checked[what] = found.checked.get(what, 0) + count
+        checked["cases"] = max(checked.get("cases", 0), cases.stop)
+        for what, count in (("passes", 1), ("calls", len(cases)), ("elements", elements)):
+            checked[what] = checked.get(what, 0) + count * passes
 
     def _copy(self, cases: range, shift: int, poison: int) -> Pass:
         """What a pass has left in the outputs, and where it wrote outside of them."""
@@ -277,9 +304,9 @@ class Judge:
         unwritten = repeat = poisoned = None
         if runs:
             one, two, three = (r.outputs[index][output] for r in runs)
-            unwritten = _holds(one, runs[0].poison) & _holds(two, runs[1].poison)
-            repeat = _bits(two) != _bits(three)
-            poisoned = (_bits(one) != _bits(two)) & ~unwritten
+            unwritten = holds(one, runs[0].poison) & holds(two, runs[1].poison)
+            repeat = bits(two) != bits(three)
+            poisoned = (bits(one) != bits(two)) & ~unwritten
         case = self.sheet.cases[index]
         earlier = [
             self.sheet.answers[i][output].expected for i in range(max(0, index - _EARLIER), index)
@@ -333,9 +360,9 @@ class Judge:
     def _note_variation(self, cases: range, runs: tuple[Pass, ...]) -> None:
         """Right each time, yet not the same bits: worth a remark, not a failure."""
         one, two, three = runs
-        if any(not _same(two.outputs[i], three.outputs[i]) for i in cases):
+        if any(not same(two.outputs[i], three.outputs[i]) for i in cases):
             text = "results differ between identical runs, within the tolerance"
-        elif any(not _same(one.outputs[i], two.outputs[i]) for i in cases):
+        elif any(not same(one.outputs[i], two.outputs[i]) for i in cases):
             text = "results depend on what the output held before, within the tolerance"
         else:
             return  # alignment changes the order of a sum: ordinary
@@ -362,23 +389,4 @@ class Judge:
 
     def _untouched(self, index: int, call: int, poison: int) -> bool:
         outputs = [self.exam.regions.output(call, j) for j in range(len(self.sheet.answers[index]))]
-        return any(got.numel() and bool(_holds(got, poison).all()) for got in outputs)
-
-
-def _any(masks: tuple[Tensor, ...]) -> bool:
-    return any(bool(mask.any()) for mask in masks)
-
-
-def _bits(tensor: Tensor) -> Tensor:
-    return tensor.view(torch.int32 if tensor.element_size() == 4 else torch.int16)
-
-
-def _same(left: Outputs, right: Outputs) -> bool:
-    return all(torch.equal(_bits(a), _bits(b)) for a, b in zip(left, right, strict=True))
-
-
-def _holds(tensor: Tensor, byte: int) -> Tensor:
-    """Which elements still consist of the poison byte."""
-    size = tensor.element_size()
-    pattern = int.from_bytes(bytes([byte]) * size, "little", signed=True)
-    return _bits(tensor) == pattern
+        return any(got.numel() and bool(holds(got, poison).all()) for got in outputs)

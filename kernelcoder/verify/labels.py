@@ -7,6 +7,7 @@ told from the judge's own sentences; no text that a candidate or its compiler wr
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 
@@ -58,4 +59,11 @@ def noticed(
     if status in ("compile_error", "infra_error", "no_candidate"):
         return ()  # the compiler's words are the candidate's
     texts = [reason, *evidence, *(case.cause for case in cases if not case.ok)]
-    return tuple(name for name, pattern in _PATTERNS if any(map(pattern.search, texts)))
+    found = set().union(*map(_told, texts))
+    return tuple(name for name, _ in _PATTERNS if name in found) if found else ()
+
+
+@functools.lru_cache(1024)
+def _told(text: str) -> frozenset[str]:
+    """The labels of one sentence; most sentences come again and again."""
+    return frozenset(name for name, pattern in _PATTERNS if pattern.search(text))

@@ -14,6 +14,7 @@ from kernelcoder.verify import sandbox
 
 NOWHERE = (1 << 64) - 1
 BITS, DIFFER = 1, 2  # flags of Found: the right bits; other bits at the other edge
+DOUBT = 2  # kc_judge: something is wrong, or differs between the edges
 DTYPES = {"f32": 0, "f16": 1, "bf16": 2}
 _U64, _U32, _F64, _PTR = ctypes.c_uint64, ctypes.c_uint32, ctypes.c_double, ctypes.c_void_p
 

@@ -31,6 +31,7 @@ _HEADER = struct.Struct("<QII")
 _CALL = struct.Struct("<IIII4d")
 _TENSOR = struct.Struct("<QQiBBH8q8q")
 _BLOCK = 512  # bytes in a unit of st_blocks
+_PLACE = ctypes.sizeof(loops.Place)
 _SEAL_FUTURE_WRITE = 0x10  # Linux 5.1; the fcntl module does not name it
 
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
@@ -135,6 +136,7 @@ class Regions:
         self.out_fd, self._out_map = self._region("kernelcoder-out", self.out_bytes, sealed=False)
         self._in = torch.frombuffer(self._in_map, dtype=torch.uint8)
         self._out = torch.frombuffer(self._out_map, dtype=torch.uint8)
+        self._at: dict[str, int] = {"in": self._in.data_ptr(), "out": self._out.data_ptr()}
         outs = [[place for place in places if place.region == "out"] for places in self._places]
         self._spans = [0]
         for group in outs:
@@ -143,6 +145,7 @@ class Regions:
         self._table = (loops.Place * len(flat))(
             *(loops.Place(place.first, place.last, place.offset, place.bytes) for place in flat)
         )
+        self._table_at = ctypes.addressof(self._table)
         self._pages = sum(place.last - place.first for place in flat)
         self._canaries = bytearray(len(self.calls))
         self._write_header()
@@ -207,19 +210,18 @@ class Regions:
 
     def address(self, region: Literal["in", "out"]) -> int:
         """Where a region starts in the judge's own mapping."""
-        at: int = (self._in if region == "in" else self._out).data_ptr()
-        return at
+        return self._at[region]
 
     def _span(self, calls: range) -> tuple[int, int]:
         """Address and number of the table's entries for the outputs of some calls."""
         first, last = self._spans[calls.start], self._spans[calls.stop]
-        return ctypes.addressof(self._table) + first * ctypes.sizeof(loops.Place), last - first
+        return self._table_at + first * _PLACE, last - first
 
     def poison(self, byte: int, calls: range | None = None) -> None:
         """Fills every output (of ``calls``) with ``byte``, the rest of its pages with its
         complement."""
         calls = range(len(self.calls)) if calls is None else calls
-        loops.library().kc_poison(self.address("out"), *self._span(calls), byte)
+        loops.library().kc_poison(self._at["out"], *self._span(calls), byte)
         self._canaries[calls.start : calls.stop] = bytes([byte ^ 0xFF]) * len(calls)
 
     def scrub(self) -> None:
@@ -259,7 +261,7 @@ class Regions:
         are as ``poison`` left them."""
         group = range(calls, calls + 1) if isinstance(calls, int) else calls
         canary = self._canaries[group.start]
-        return bool(loops.library().kc_intact(self.address("out"), *self._span(group), canary))
+        return bool(loops.library().kc_intact(self._at["out"], *self._span(group), canary))
 
     def inputs_intact(self, call: int, expected: Sequence[torch.Tensor] | None = None) -> bool:
         """Whether the call's inputs are bit for bit ``expected`` (default: what it was made of).

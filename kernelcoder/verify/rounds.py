@@ -15,10 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kernelcoder.verify.arena import Arena
+from kernelcoder.verify.arena import Arena, Times
 from kernelcoder.verify.intervals import median_interval
-
-Times = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,8 @@ class Plan:
 SEARCH = {"hot": Plan(1, 6, 40, 0.25, 0.01), "cold": Plan(1, 6, 12, 0.25, 0.02)}
 # Of half a block; the roles are changed between the halves.
 FINAL = {"hot": Plan(1, 6, 60, 0.3, 0.005), "cold": Plan(1, 3, 6, 0.25, 0.005)}
+# Of half a block beyond the first ones, which is there to be precise: starting it costs 0.2 s.
+LONGER = {"hot": Plan(1, 6, 200, 0.8, 0.004), "cold": Plan(1, 6, 40, 0.8, 0.004)}
 # A warm-up of slow kernels ends here: seconds.
 _WARM_SECONDS = 0.25
 # A round this slow makes precision pointless: the plan's time alone decides from then on.
@@ -51,22 +51,26 @@ def run(
     primary: str,
     decided: Callable[[Sequence[float]], bool] | None = None,
     hopeless_least: int = 6,
+    batches: bool = False,
 ) -> list[Times]:
     """The counted rounds of one visit to an arena, and one wild round at a random place among them
-    (at the end, which no kernel can tell, if they end before that place).
+    (at the end, which no kernel can tell, if they end before that place). Of each round the mean
+    over its batches, or with ``batches`` every one of them: disturbances are shorter than windows,
+    so the median over batches leaves more of them out.
 
     ``primary`` is the baseline whose ratio must become narrow; ``decided`` looks at the log ratios
     so far, once there are enough for an interval, and may end the rounds. Kernels slower than half
     a second a round get ``hopeless_least`` rounds."""
     start = time.monotonic()
     wild = rng.randrange(plan.warm + plan.most)
-    rounds: list[Times] = []
+    rounds: list[list[Times]] = []
     logs: list[float] = []
     done, restarts = 0, arena.restarts
     while True:
         if done == wild:
             arena.wild_round(rng)
         times = arena.round(rng)
+        times = times if batches else [over_batches(times)]
         done += 1
         now = time.monotonic() - start
         # The first round never counts: a fresh process faults every page in then.
@@ -76,14 +80,23 @@ def run(
             restarts, rounds, logs = arena.restarts, [], []
             continue
         rounds.append(times)
-        if primary in times and "candidate" in times:
-            logs.append(math.log(times[primary] / times["candidate"]))
+        logs += [
+            math.log(one[primary] / one["candidate"])
+            for one in times
+            if primary in one and "candidate" in one
+        ]
         least = plan.least if now < _HOPELESS_SECONDS * done else min(plan.least, hopeless_least)
         if _over(plan, least, len(rounds), logs, now, decided):
             break
     if done <= wild:
         arena.wild_round(rng)
-    return rounds
+    return [times for one in rounds for times in one]
+
+
+def over_batches(batches: Sequence[Times]) -> Times:
+    """Mean seconds per call of each contestant over the batches of one round."""
+    names = batches[0] if batches else ()
+    return {name: statistics.fmean(times[name] for times in batches) for name in names}
 
 
 def _over(

@@ -19,6 +19,7 @@ from kernelcoder.verify import loops, numerics
 from kernelcoder.verify.oracle import Sheet
 from kernelcoder.verify.regions import Regions
 
+_FOUND, _ANSWER = ctypes.sizeof(loops.Found), ctypes.sizeof(loops.Answer)
 # What native/judge.c knows of an accepted interval. Should Bounds learn more, nothing is waved
 # through until the loop has learned it too.
 _KNOWN = {"dtype", "expected", "low", "high", "nan", "negative", "spacing"}
@@ -110,18 +111,22 @@ class Scan:
         if not self._complete:
             return None
         start, count = self._first[cases.start], self._first[cases.stop] - self._first[cases.start]
-        found = ctypes.addressof(self._found) + start * ctypes.sizeof(loops.Found)
-        table = ctypes.addressof(self._answers_table) + start * ctypes.sizeof(loops.Answer)
+        found = ctypes.addressof(self._found) + start * _FOUND
+        table = ctypes.addressof(self._answers_table) + start * _ANSWER
         at = self._regions.address("out")
-        if loops.library().kc_judge(at, table, count, found):
+        worst = loops.library().kc_judge(at, table, count, found)
+        if worst == loops.DOUBT:
             return None
         calls = [cases]
         if (again := self._again(cases.start)) is not None:
             calls.append(range(again, again + len(cases)))
         if not all(self._regions.canaries_intact(group) for group in calls):
             return None
-        results = [self._right_case(index) for index in cases]
-        return [result for result in results if result is not None] if all(results) else None
+        results = self._usual[cases.start : cases.stop]
+        if worst:
+            results = [self._right_case(index) for index in cases]
+        known = [result for result in results if result is not None]
+        return known if len(known) == len(results) else None
 
     def _right_case(self, index: int) -> CaseResult | None:
         start, stop = self._first[index], self._first[index + 1]

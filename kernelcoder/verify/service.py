@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kernelcoder.verify.timing import Timer
 
 # Raise when a verdict may come out differently for the same candidate, task and key.
-VERIFY_VERSION = "3"
+VERIFY_VERSION = "4"
 _TRIES = 5  # a slot or child may be killed from outside, and again
 _EXTENSIONS = 8  # how often a candidate may come up with kernels not built yet
 
@@ -234,7 +234,7 @@ class KernelVerifier:
             extended = self._builder.extend(built, ended) if verdict is not None else None
             if extended is None:
                 break
-            work.stage, work.findings = "compiled", Findings()
+            work.stage, work.findings, work.log = "compiled", Findings(), ""
             if not extended.ok:
                 work.stage = "generated"
                 self._said(work, extended)

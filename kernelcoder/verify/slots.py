@@ -46,6 +46,7 @@ __all__ = [
 
 _JOB = struct.Struct("<QQQIIIi")  # protocol.h: KcJob
 _HELLO = struct.Struct("<iiII")  # protocol.h: KcHello
+_CHUNK = 1 << 30  # bytes copied at a time
 SKIP = {"uid": 1, "namespaces": 2, "landlock": 4, "seccomp": 8, "groups": 16}
 
 
@@ -66,10 +67,13 @@ class Layers:
 
 def _sealed_copy(path: Path) -> int:
     """The shared object as an anonymous file that nobody can change any more."""
-    fd = os.memfd_create("candidate", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    data = path.read_bytes()
-    while data:
-        data = data[os.write(fd, data) :]
+    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fd = os.memfd_create("candidate", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        while os.sendfile(fd, source, None, _CHUNK):
+            pass
+    finally:
+        os.close(source)
     seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
     return fd
@@ -154,6 +158,11 @@ class Slot:
             group = None
         self.group, self._granted = group, (0, 0)
 
+    @property
+    def pid(self) -> int:
+        """Process id of the slot itself; -1 while it has none."""
+        return self._process.pid if self._process else -1
+
     def start(self, so: Path, regions: Regions, limits: Limits) -> Child:
         """A fresh child for one candidate; a previous one is ended first."""
         if self._child is not None:
@@ -181,7 +190,8 @@ class Slot:
             self.group.starved()  # forget what became of an earlier candidate's processes
         job = _JOB.pack(
             regions.in_bytes, regions.out_bytes, limits.memory_mb << 20, limits.cpu_seconds,
-            limits.threads, limits.output_kb << 10, limits.core if limits.core >= 0 else self._core,
+            limits.threads + limits.helpers, limits.output_kb << 10,
+            limits.core if limits.core >= 0 else self._core,
         )  # fmt: skip
         copy = _sealed_copy(so)
         go_read, go_write = os.pipe()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from kernelcoder.records import Status
@@ -108,15 +108,21 @@ class Audit:
     evidence: tuple[str, ...] = ()
 
 
-def audit(data: bytes, library: str = "none", offers: Sequence[str] = ("kernel",)) -> Audit:
+def audit(
+    data: bytes,
+    library: str = "none",
+    offers: Sequence[str] = ("kernel",),
+    lent: Container[str] = (),
+) -> Audit:
     """Judge the bytes of a shared object. ``library`` is the policy of VERIFY_LIBRARY; ``offers``
-    are functions of which it must define all. Never raises for what the bytes hold."""
+    are functions of which it must define all, ``lent`` names that the slot has for it besides the
+    system's. Never raises for what the bytes hold."""
     try:
         image = elf.read(data)
     except Malformed as problem:
         return Audit("refused", f"the shared object is malformed: {problem}", 0)
     count = len(image.symbols)
-    found = _form(image) or _exports(image) or _imports(image, library)
+    found = _form(image) or _exports(image) or _imports(image, library, lent)
     if found is not None:
         return Audit(*found, count)
     defined = {symbol.name for symbol in image.symbols if symbol.defined}
@@ -167,11 +173,11 @@ def _exports(image: Image) -> _Found:
     return None
 
 
-def _imports(image: Image, library: str) -> _Found:
+def _imports(image: Image, library: str, lent: Container[str]) -> _Found:
     """Names it uses: the first that it may not have, forbidden ones before missing ones."""
     missing: _Found = None
     for symbol in image.symbols:
-        if symbol.defined or not symbol.name:
+        if symbol.defined or not symbol.name or symbol.name in lent:
             continue
         kind, reason = _sort(symbol.name)
         if kind == "forbidden":

@@ -27,6 +27,7 @@ from kernelcoder.verify.builder import NativeBuilder
 from kernelcoder.verify.compile import FLAGS
 from kernelcoder.verify.contest import Contest, Contestant
 from kernelcoder.verify.refresh import Bench
+from kernelcoder.verify.rounds import over_batches
 from kernelcoder.verify.service import KernelVerifier
 
 # Header-light on purpose: the floor of what compiling a kernel costs. f32, contiguous.
@@ -229,7 +230,7 @@ def repeatability(
                 with contest.enter(
                     bench, pair if block % 2 else pair[::-1], [], fresh=True
                 ) as arena:
-                    rounds = [arena.round(rng) for _ in range(_AA_ROUNDS + 4)][4:]
+                    rounds = [over_batches(arena.round(rng)) for _ in range(_AA_ROUNDS + 4)][4:]
                 blocks.append(
                     statistics.median(math.log(r["candidate"] / r["twin"]) for r in rounds)
                 )

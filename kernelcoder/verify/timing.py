@@ -22,7 +22,7 @@ from kernelcoder.history import random_key, rng_of
 from kernelcoder.records import CaseTiming, Timing
 from kernelcoder.task import Case, Task
 from kernelcoder.verify import Finalist, VerifyOptions, heldout, oracle, rounds
-from kernelcoder.verify.arena import Contestant, Unfair
+from kernelcoder.verify.arena import Contestant, Times, Unfair
 from kernelcoder.verify.builder import Builder
 from kernelcoder.verify.compile import Built, Compiler
 from kernelcoder.verify.contest import Contest
@@ -168,7 +168,7 @@ class Timer:
         ratios = {primary: pairs_ratio(logs)} if logs else {}
         return case_timing(bench, self._floor, [times["candidate"] for times in done], ratios)
 
-    def _visit(self, bench: Bench, search: _Search, last: bool) -> tuple[list[rounds.Times], str]:
+    def _visit(self, bench: Bench, search: _Search, last: bool) -> tuple[list[Times], str]:
         primary = self._options.baseline
         entrants = [Contestant("candidate", search.built)]
         with self._contest.enter(bench, entrants, [primary]) as arena:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -18,6 +20,8 @@ import pytest
 
 from kernelcoder import ledger as ledgers
 from kernelcoder import paths
+from kernelcoder.__main__ import main
+from kernelcoder.backends import Availability
 from kernelcoder.ledger import Ledger
 from kernelcoder.prompts import TEMPLATES_DIGEST
 from kernelcoder.records import Candidate, sha256
@@ -32,7 +36,7 @@ CONFIG_VERIFY_TIMING=n
 
 
 def command(folder: Path, *words: str, code: int | None = 0, **more: str) -> str:
-    """Output of a command with its results in ``folder``."""
+    """Output of a command with its results in ``folder``, in a process of its own."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("CONFIG_")}
     env |= {"KERNELCODER_O": str(folder), "KERNELCODER_MACHINE": "m", **more}
     done = subprocess.run(
@@ -44,14 +48,30 @@ def command(folder: Path, *words: str, code: int | None = 0, **more: str) -> str
     return done.stdout + done.stderr
 
 
+def here(folder: Path, *words: str, code: int = 0) -> str:
+    """The same in this process: where starting one is not what is tested."""
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        for key in [key for key in os.environ if key.startswith("CONFIG_")]:
+            patch.delenv(key)
+        patch.setenv("KERNELCODER_O", str(folder))
+        patch.setenv("KERNELCODER_MACHINE", "m")
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            ended = main(words)
+    assert ended == code, said.getvalue()
+    return said.getvalue()
+
+
 def cells(folder: Path) -> list[Path]:
     return sorted(path.parent for path in (folder / "results" / "m").glob("*/cell.json"))
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def done(
+    tmp_path_factory: pytest.TempPathFactory, with_cache: Callable[[Path], Path]
+) -> tuple[Path, str]:
     """A finished bench of two cells, and what it said."""
-    folder = tmp_path_factory.mktemp("bench")
+    folder = with_cache(tmp_path_factory.mktemp("bench"))
     (folder / ".config").write_text(CONFIG)
     return folder, command(folder, "bench")
 
@@ -59,7 +79,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 @pytest.fixture
 def copy(done: tuple[Path, str], tmp_path: Path) -> Path:
     """The finished bench to break."""
-    shutil.copytree(done[0], tmp_path / "o")
+    shutil.copytree(done[0], tmp_path / "o", symlinks=True)
     return tmp_path / "o"
 
 
@@ -92,7 +112,7 @@ def test_methods_share_their_drafts(done: tuple[Path, str]) -> None:
 
 def test_running_again_is_free(copy: Path) -> None:
     before = [(cell / "ledger.jsonl").read_bytes() for cell in cells(copy)]
-    assert "nothing repeated" in command(copy, "bench")
+    assert "nothing repeated" in here(copy, "bench")
     assert [(cell / "ledger.jsonl").read_bytes() for cell in cells(copy)] == before
 
 
@@ -187,27 +207,27 @@ def forge(path: Path, kind: str, change: Callable[[Mapping[str, Any]], dict[str,
 def test_tampering_fails_the_audit(copy: Path, how: str, says: str) -> None:
     shared = how == "another request"  # both cells asked it
     tamper(cells(copy)[1], how)
-    said = command(copy, "audit", "all", code=1)
+    said = here(copy, "audit", "all", code=1)
     assert "NOT SOUND" in said
     assert says in said
     assert (": sound, finished" in said) == (not shared)
 
 
 def test_an_audit_of_nothing_is_a_mistake(done: tuple[Path, str]) -> None:
-    assert "no cell 'base_x'" in command(done[0], "audit", "base_x", code=2)
+    assert "no cell 'base_x'" in here(done[0], "audit", "base_x", code=2)
 
 
 def test_a_raised_budget_continues_and_repeats_nothing(copy: Path) -> None:
     (copy / ".config").write_text(CONFIG.replace("BUDGET=2", "BUDGET=4"))
     kept = {path: path.read_bytes() for path in copy.glob("results/m/calls/*/*.json")}
     before = (cells(copy)[1] / "ledger.jsonl").read_bytes()
-    command(copy, "bench")
+    here(copy, "bench")
     after = (cells(copy)[1] / "ledger.jsonl").read_bytes()
     assert after.startswith(before)
     assert all(path.read_bytes() == data for path, data in kept.items())
-    rows = [json.loads(line) for line in command(copy, "status", "--json").splitlines()]
+    rows = [json.loads(line) for line in here(copy, "status", "--json").splitlines()]
     assert [(row["state"], row["attempts"]) for row in rows] == [("done", 1), ("done", 4)]
-    assert command(copy, "audit", "all").count(": sound, finished") == 2
+    assert here(copy, "audit", "all").count(": sound, finished") == 2
     assert json.loads((cells(copy)[1] / "cell.json").read_text())["values"]["BUDGET"] == 4
 
 
@@ -216,10 +236,10 @@ def test_a_changed_meaning_is_refused_by_name_and_fresh_sets_aside(copy: Path) -
     meta = json.loads(path.read_text())
     meta["values"]["MAX_TOKENS"] = 77
     path.write_text(json.dumps(meta))
-    said = command(copy, "bench", "--only", "base*", code=1)
+    said = here(copy, "bench", "--only", "base*", code=1)
     assert "MAX_TOKENS: recorded with 77, now 4096" in said
     assert "FRESH=1" in said
-    said = command(copy, "bench", "--only", "base*", "--fresh")
+    said = here(copy, "bench", "--only", "base*", "--fresh")
     assert "set aside: base" in said
     (aside,) = (copy / "results" / "m" / "aside").glob("base*")
     assert json.loads((aside / "cell.json").read_text())["values"]["MAX_TOKENS"] == 77
@@ -247,7 +267,7 @@ def test_a_finished_cell_of_another_verifier_or_task_is_refused(
     meta |= {"verifier": {"verify_version": "0"}, "tasks": {"tasks": ["core/tanh"]}}.get(how, {})
     (cell / "cell.json").write_text(json.dumps(meta))
     before = (cell / "ledger.jsonl").read_bytes()
-    said = command(copy, "bench", "--only", "base*", code=1)
+    said = here(copy, "bench", "--only", "base*", code=1)
     assert says in said
     assert "FRESH=1" in said
     assert "nothing repeated" not in said
@@ -272,7 +292,7 @@ def test_a_broken_cell_does_not_stop_the_others(copy: Path) -> None:
     shutil.rmtree(cells(copy)[1])
     ledger = cells(copy)[0] / "ledger.jsonl"
     ledger.write_bytes(ledger.read_bytes().replace(b"core/relu", b"core/rexu", 1))
-    said = command(copy, "bench", code=1)
+    said = here(copy, "bench", code=1)
     assert "cell 1/2 broken" in said
     assert "the hash chain is broken" in said
     assert "cell 2/2 done" in said
@@ -307,23 +327,29 @@ def test_an_interrupt_ends_cleanly_and_can_be_resumed(tmp_path: Path) -> None:
 
 def unavailable(folder: Path, lines: Sequence[str]) -> str:
     (folder / ".config").write_text("\n".join(lines) + "\n")
-    return command(folder, "bench", code=3)
+    return here(folder, "bench", code=3)
 
 
-def test_what_cannot_run_here_is_listed_before_the_first_call(tmp_path: Path) -> None:
+def test_what_cannot_run_here_is_listed_before_the_first_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = Availability(None, "the Metal backend needs what is not here")
+    monkeypatch.setattr("kernelcoder.backends.metal.probe", lambda: nothing)
     said = unavailable(tmp_path, ["CONFIG_BACKEND_CPU=n", "CONFIG_BACKEND_METAL=y"])
     assert "bench: 0 of 1 cell, " in said
     assert "cannot run here: " in said
     assert not (tmp_path / "results" / "m").exists() or not cells(tmp_path)
 
 
-def test_an_operation_added_at_run_time_goes_through(tmp_path: Path) -> None:
+def test_an_operation_added_at_run_time_goes_through(
+    tmp_path: Path, with_cache: Callable[[Path], Path]
+) -> None:
     source = (paths.ROOT / "benchmarks" / "core" / "abs.py").read_text()
     ops = tmp_path / "ops"
     ops.mkdir()
     (ops / "absolute.py").write_text(source.replace('name="abs"', 'name="absolute"'))
     lines = ['CONFIG_SUITE_CORE_TASKS="absolute"', "CONFIG_VERIFY_TIMING=n"]
     (tmp_path / ".config").write_text("\n".join(lines) + "\n")
-    said = command(tmp_path, "bench", KERNELCODER_OPS_PATH=str(ops))
+    said = command(with_cache(tmp_path), "bench", KERNELCODER_OPS_PATH=str(ops))
     assert "core/absolute" in said
     assert "cell 1/1 done" in said

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,9 @@ NUMBER = re.compile(r"-?\d+\.\d+(?:e[-+]?\d+)?")
 
 
 @pytest.fixture(scope="module")
-def cell(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cell(tmp_path_factory: pytest.TempPathFactory, with_cache: Callable[[Path], Path]) -> Path:
     """One finished cell whose prompts carry feedback on hidden failures."""
-    folder = tmp_path_factory.mktemp("hidden")
+    folder = with_cache(tmp_path_factory.mktemp("hidden"))
     (folder / ".config").write_text(CONFIG)
     env = os.environ | {"KERNELCODER_O": str(folder), "KERNELCODER_MACHINE": "m"}
     command = [sys.executable, "-m", "kernelcoder", "bench"]

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from kernelcoder import paths
@@ -59,7 +60,9 @@ config METHOD_TWICE_TIMES
 """.replace("\n    ", "\n\t")
 
 
-def test_a_method_is_one_file_and_one_entry(tmp_path: Path) -> None:
+def test_a_method_is_one_file_and_one_entry(
+    tmp_path: Path, with_cache: Callable[[Path], Path]
+) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
     for name in ("kernelcoder", "benchmarks"):
@@ -74,7 +77,7 @@ def test_a_method_is_one_file_and_one_entry(tmp_path: Path) -> None:
         "CONFIG_METHOD_BASE=n\nCONFIG_METHOD_TWICE=y\nCONFIG_METHOD_TWICE_TIMES=1\n"
         'CONFIG_SUITE_CORE_TASKS="relu"\nCONFIG_VERIFY_TIMING=n\n'
     )
-    env = {**os.environ, "KERNELCODER_O": str(tmp_path), "KERNELCODER_MACHINE": "m"}
+    env = {**os.environ, "KERNELCODER_O": str(with_cache(tmp_path)), "KERNELCODER_MACHINE": "m"}
 
     def command(*words: str) -> str:
         done = subprocess.run(

@@ -156,25 +156,21 @@ def _running(pid: int) -> bool:
 
 @needs_model
 @pytest.mark.slow
-def test_every_reply_compiles(guided: embedded.Embedded, tmp_path: Path) -> None:
+def test_every_reply_compiles(guided: embedded.Embedded, shared_cache: Path) -> None:
     from benchmarks import core
+    from kernelcoder.verify.compile import Compiler
 
-    lock, broken = threading.Lock(), []
+    lock, broken, compiler = threading.Lock(), [], Compiler(shared_cache, timeout_seconds=60)
 
     def check(job: tuple[str, int]) -> None:
         name, seed = job
         reply = guided.complete(make_request(dict(core.load(name).recipe), seed))
         source, note = extract(reply.text, "cpp")
         assert source is not None, note
-        file = tmp_path / f"{name}-{seed}.cpp"
-        file.write_text(source)
-        include = ROOT / "kernelcoder" / "backends" / "include"
-        flags = ["-std=c++20", "-march=native", "-fopenmp", "-fPIC", "-fsyntax-only"]
-        command = ["g++", *flags, f"-I{include}", str(file)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
+        built = compiler.build(source)
+        if not built.ok:
             with lock:
-                broken.append((name, seed, done.stderr[:500]))
+                broken.append((name, seed, built.log[:500]))
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(check, [(name, seed) for name in core.names() for seed in (1, 2)]))

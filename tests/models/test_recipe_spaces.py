@@ -134,12 +134,6 @@ def test_every_core_task_has_a_recipe() -> None:
         assert recipes.instantiable(core.load(name).recipe), name
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One compile cache for all tests here: the header is precompiled once."""
-    return tmp_path_factory.mktemp("recipes")
-
-
 def _build(cache: Path, recipe: object, params: dict[str, object]) -> None:
     from kernelcoder.verify.compile import Compiler
 
@@ -160,15 +154,15 @@ def _covering(name: str) -> list[dict[str, object]]:
 @pytest.mark.parametrize(
     "name", ["all_functions", "constant", "max", "layernorm", "rope", "matmul"]
 )
-def test_a_kernel_of_each_family_compiles(cache: Path, name: str) -> None:
-    _build(cache, RECIPES[name], recipes.draw(RECIPES[name], random.Random(name)))  # type: ignore[arg-type]
+def test_a_kernel_of_each_family_compiles(shared_cache: Path, name: str) -> None:
+    _build(shared_cache, RECIPES[name], recipes.draw(RECIPES[name], random.Random(name)))  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_every_choice_compiles(cache: Path, name: str) -> None:
+def test_every_choice_compiles(shared_cache: Path, name: str) -> None:
     for params in _covering(name):
-        _build(cache, RECIPES[name], params)
+        _build(shared_cache, RECIPES[name], params)
     if "algorithm" in recipes.space(RECIPES[name]):
         for algorithm in recipes.space(RECIPES[name])["algorithm"]:
-            _build(cache, RECIPES[name], {"algorithm": algorithm, "acc": "element"})
+            _build(shared_cache, RECIPES[name], {"algorithm": algorithm, "acc": "element"})

@@ -5,6 +5,7 @@ debugging with the verifier's own feedback repairs them."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,8 +52,8 @@ MISTAKES: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 @pytest.fixture(scope="module")
-def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verifier]:
-    service = cpu.open_verifier(OPTIONS, tmp_path_factory.mktemp("cache"), 1)
+def verifier(shared_cache: Path) -> Iterator[Verifier]:
+    service = cpu.open_verifier(OPTIONS, shared_cache, 1)
     yield service
     service.close()
 

@@ -43,16 +43,16 @@ extern "C" void kernel(const DLTensor *x, DLTensor *y) {
 
 
 @pytest.fixture(scope="module")
-def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelVerifier]:
-    made = KernelVerifier(OPTIONS, tmp_path_factory.mktemp("cache"), 2)
+def verifier(shared_cache: Path) -> Iterator[KernelVerifier]:
+    made = KernelVerifier(OPTIONS, shared_cache, 2)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def timing_verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelVerifier]:
+def timing_verifier(shared_cache: Path) -> Iterator[KernelVerifier]:
     options = dataclasses.replace(OPTIONS, timing=True)
-    made = KernelVerifier(options, tmp_path_factory.mktemp("cache"), 2)
+    made = KernelVerifier(options, shared_cache, 2)
     yield made
     made.close()
 

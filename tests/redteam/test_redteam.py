@@ -6,20 +6,29 @@ The default run takes one candidate for each way of cheating, and half of the ho
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from kernelcoder.redteam.corpus import BACKENDS, HONEST, HOSTILE, twins
-from kernelcoder.redteam.court import Court
+from kernelcoder.redteam.court import OPTIONS, Court
 from kernelcoder.redteam.defenses import DEFENSES
 from kernelcoder.redteam.entry import Honest, Hostile
 
 
 @pytest.fixture(scope="module")
-def court(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Court]:
-    with Court(tmp_path_factory.mktemp("cache")) as made:
+def court(shared_cache: Path) -> Iterator[Court]:
+    with Court(shared_cache) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def hasty(shared_cache: Path) -> Iterator[Court]:
+    """For sources that would compile for ever: whatever the limit, they come to it."""
+    with Court(shared_cache, dataclasses.replace(OPTIONS, compile_timeout_seconds=8)) as made:
         yield made
 
 
@@ -49,6 +58,8 @@ def hostile() -> Iterator[pytest.param]:
             for entry in entries:
                 quick = entry.name in chosen and not entry.slow
                 marks = needs(backend) + ([] if quick else [pytest.mark.slow])
+                if entry.timed or (backend == "torch" and family == "no-kernel"):
+                    marks.append(pytest.mark.measures)
                 if entry.escape:
                     strict = not entry.by_luck
                     marks.append(pytest.mark.xfail(reason=entry.escape, strict=strict))
@@ -64,7 +75,9 @@ def honest() -> Iterator[pytest.param]:
 
 
 @pytest.mark.parametrize("entry", list(hostile()))
-def test_hostile_candidate_is_caught(court: Court, entry: Hostile) -> None:
+def test_hostile_candidate_is_caught(court: Court, hasty: Court, entry: Hostile) -> None:
+    if entry.slow and "F6" in entry.ids:
+        court = hasty
     trial = court.hostile(entry)
     assert court.undisturbed(entry) == ""
     assert trial.right, (trial.why, trial.verdict.evidence, trial.verdict.log)
@@ -76,6 +89,7 @@ def test_honest_kernel_is_verified(court: Court, entry: Honest) -> None:
     assert trial.right, (trial.why, trial.verdict.evidence, trial.verdict.log)
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize(
     ("backend", "task", "source"),
     [

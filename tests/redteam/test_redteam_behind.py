@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from redteam.switches import SWITCHES, Workbench
@@ -25,13 +26,13 @@ BEHIND = [
 
 
 @pytest.fixture(scope="module")
-def court(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Court]:
+def court(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Iterator[Court]:
     folder = tmp_path_factory.mktemp("behind")
     with pytest.MonkeyPatch.context() as patch:
         bench = Workbench(patch, folder, OPTIONS)
         for name in ("guard", "audit"):
             SWITCHES[name](bench)
-        with Court(folder, dataclasses.replace(OPTIONS, timing=False)) as made:
+        with Court(shared_cache, dataclasses.replace(OPTIONS, timing=False)) as made:
             yield made
 
 

@@ -30,12 +30,6 @@ from kernelcoder.verify.oracle import Oracle
 SWITCHED = [one for one in DEFENSES if one.name in SWITCHES and one.name != "roofline"]
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Objects compiled by all tests but those of the compiler's own sandbox."""
-    return tmp_path_factory.mktemp("cache")
-
-
 def judge(
     away: tuple[str, ...], name: str, patch: pytest.MonkeyPatch, folder: Path, cache: Path
 ) -> Trial:
@@ -61,6 +55,8 @@ def marks(one: Defense) -> list[pytest.MarkDecorator]:
         "landlock": not any(layer.holds for layer in isolation.probe().layers if layer.rung == 2),
     }
     found = [pytest.mark.slow] if one.slow else []
+    if one.name in ("census", "watcher") or any(named(name).timed for name in one.needs):
+        found.append(pytest.mark.measures)
     reason = f"the layer {one.name} is missing on this machine anyway"
     return [*found, pytest.mark.skipif(absent.get(one.name, False), reason=reason)]
 
@@ -75,13 +71,13 @@ def cases() -> list[pytest.param]:
 
 @pytest.mark.parametrize(("defense", "name"), cases())
 def test_without_it_the_candidate_escapes(
-    defense: Defense, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: Path
+    defense: Defense, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared_cache: Path
 ) -> None:
     if defense.without:  # with nothing away it is one of test_redteam.py
-        with_it = judge(defense.without, name, monkeypatch, tmp_path, cache)
+        with_it = judge(defense.without, name, monkeypatch, tmp_path, shared_cache)
         assert with_it.right, (with_it.why, with_it.verdict.log)
     away = (defense.name, *defense.without)
-    without = judge(away, name, monkeypatch, tmp_path, cache)
+    without = judge(away, name, monkeypatch, tmp_path, shared_cache)
     assert not without.right, (without.verdict.status, without.verdict.reason, without.verdict.log)
 
 
@@ -96,8 +92,9 @@ SPECIAL = {"roofline", "hidden-values", "untrusted-text"}  # tests of their own,
 
 
 @pytest.mark.slow
+@pytest.mark.measures
 def test_without_the_roofline_a_kernel_that_stops_working_is_fast(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared_cache: Path
 ) -> None:
     """On a case large enough that not working shows."""
     usual = court.timed_task("relu")
@@ -110,7 +107,7 @@ def test_without_the_roofline_a_kernel_that_stops_working_is_fast(
             bench = Workbench(patch, tmp_path, OPTIONS)
             for one in away:
                 bench.take_away(one)
-            with Court(cache, OPTIONS) as opened:
+            with Court(shared_cache, OPTIONS) as opened:
                 trial = opened.hostile(entry)
         assert trial.verdict.status == ("cheating" if len(away) == 1 else "verified")
 
@@ -139,25 +136,25 @@ def bits(tensor: torch.Tensor) -> int:
     return int(tensor.flatten()[:1].float().view(torch.int32)) & 0xFFFFFFFF
 
 
-def test_answers_to_one_key_are_no_use_for_another(cache: Path) -> None:
+def test_answers_to_one_key_are_no_use_for_another(shared_cache: Path) -> None:
     """Neither the hidden cases nor a shared judgment cross from key to key."""
     source = answers("first")
     options = dataclasses.replace(OPTIONS, timing=False)
-    with Court(cache, options) as opened:
+    with Court(shared_cache, options) as opened:
         verifier = opened.verifier("cpu", 1)
         task, candidate = core.load("relu"), Candidate(source, "cpp", "cpu")
         found = [verifier.verify(task, candidate, key).status for key in ("first", "second")]
     assert found == ["verified", "incorrect"]
 
 
-def test_what_a_candidate_prints_is_never_quoted(cache: Path) -> None:
+def test_what_a_candidate_prints_is_never_quoted(shared_cache: Path) -> None:
     """It has seen hidden inputs: neither feedback nor evidence may carry them."""
     source = pointwise(
         "#include <cstdio>",
         value="r == 0 && i == 0 && n != 33 && n != 24 && n != 17 ? v + 1.0f : (v < 0 ? 0.0f : v)",
         last='if (n) std::fprintf(stderr, "LEAK %a bad_alloc hint: read\\n", float(in[0]));',
     )
-    with Court(cache, dataclasses.replace(OPTIONS, timing=False)) as opened:
+    with Court(shared_cache, dataclasses.replace(OPTIONS, timing=False)) as opened:
         verdict = opened.judge(source, "relu", False)
     assert verdict.status == "incorrect"
     assert "LEAK" not in feedback(verdict, "cpp")

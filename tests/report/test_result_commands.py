@@ -16,13 +16,20 @@ from kernelcoder import __main__, paths
 from kernelcoder.report.rows import CELL_FIELDS
 
 
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the usual results, which no command changes."""
+    folder = tmp_path_factory.mktemp("grown")
+    synthetic.tree(folder / "results")
+    return folder
+
+
 @pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("KERNELCODER_O", str(tmp_path))
+def tree(grown: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KERNELCODER_O", str(grown))
     monkeypatch.setenv("KERNELCODER_MACHINE", "box")
     monkeypatch.delenv("KCONFIG_CONFIG", raising=False)
-    synthetic.tree(tmp_path / "results")
-    return tmp_path
+    return grown
 
 
 def test_rows_json_is_one_record_per_finished_cell(

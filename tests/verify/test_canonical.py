@@ -30,8 +30,8 @@ def reading_its_header(name: str) -> str:
     )
 
 
-def test_names_that_are_not_loaded_are_not_there(tmp_path: Path) -> None:
-    compiler = Compiler(tmp_path)
+def test_names_that_are_not_loaded_are_not_there(shared_cache: Path) -> None:
+    compiler = Compiler(shared_cache)
     built = [compiler.build(reading_its_header(name)).path for name in ("f", "f" * 40000)]
     assert built[0] is not None and built[1] is not None and built[0] != built[1]
     data = built[0].read_bytes()
@@ -40,10 +40,10 @@ def test_names_that_are_not_loaded_are_not_there(tmp_path: Path) -> None:
     assert "kernel" in {symbol.name for symbol in elf.read(data).symbols}
 
 
-def test_a_program_does_not_know_its_file(tmp_path: Path) -> None:
+def test_a_program_does_not_know_its_file(shared_cache: Path) -> None:
     """Judged after its twin or alone, it is the same program."""
     options = VerifyOptions(False, 5, 30, 512, 1, "eager", False, 4)
-    verifier, task = KernelVerifier(options, tmp_path, 1), five_holdouts(core.load("relu"))
+    verifier, task = KernelVerifier(options, shared_cache, 1), five_holdouts(core.load("relu"))
     try:
         for name in ("f" * 40000, "f"):
             found = verifier.verify(task, Candidate(reading_its_header(name), "cpp", "cpu"), "aa")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -29,8 +30,8 @@ FULL = {"cases": 1, "elements": 6, "passes": 2}
 
 
 @pytest.fixture(scope="module")
-def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelVerifier]:
-    made = KernelVerifier(OPTIONS, tmp_path_factory.mktemp("cache"), 1)
+def verifier(shared_cache: Path) -> Iterator[KernelVerifier]:
+    made = KernelVerifier(OPTIONS, shared_cache, 1)
     yield made
     made.close()
 

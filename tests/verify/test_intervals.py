@@ -25,6 +25,16 @@ def test_median_interval_covers_by_enumeration() -> None:
     assert (lo, hi) == (1, 7)
 
 
+def test_ranks_of_many_values_join_those_of_few() -> None:
+    widths = []
+    for n in (199, 200, 201, 202, 5000):
+        middle, lo, hi = median_interval(list(range(n)))
+        assert lo + hi == 2 * middle
+        widths.append((hi - lo) / math.sqrt(n))
+    assert max(widths) - min(widths) < 0.15
+    assert widths[-1] == pytest.approx(1.96, abs=0.05)
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 def test_few_values_give_their_range(n: int) -> None:
     values = [float(i) for i in range(n)]

@@ -89,10 +89,10 @@ def _is_slot(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("kills", [10, pytest.param(50, marks=pytest.mark.slow)])
-def test_killing_slots_and_children_changes_no_verdict(kills: int, cache: Path) -> None:
+def test_killing_slots_and_children_changes_no_verdict(kills: int, shared_cache: Path) -> None:
     task = core.load("relu")
     before = census()
-    verifier = KernelVerifier(OPTIONS, cache, 1)
+    verifier = KernelVerifier(OPTIONS, shared_cache, 1)
     for source in STREAM.values():
         verifier.verify(task, Candidate(source, "cpp", "cpu"), "aa", timing=False)
     killer = Killer(kills)
@@ -138,9 +138,9 @@ child.run(0, 1, timeout=100)
 """
 
 
-def test_a_killed_judge_leaves_nothing_for_long(cache: Path) -> None:
+def test_a_killed_judge_leaves_nothing_for_long(shared_cache: Path) -> None:
     """Processes end with it; folders and groups go when the next judge starts."""
-    command = [sys.executable, "-c", JUDGE, str(cache)]
+    command = [sys.executable, "-c", JUDGE, str(shared_cache)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as judge:
         assert judge.stdout is not None
         name, *pids = judge.stdout.readline().split()
@@ -151,7 +151,7 @@ def test_a_killed_judge_leaves_nothing_for_long(cache: Path) -> None:
         assert time.monotonic() < deadline, alive
         time.sleep(0.02)
     assert _folders(name), "it was killed while compiling"
-    Compiler(cache)
+    Compiler(shared_cache)
     with Slot():
         assert _folders(name) == []
         assert _groups(name) == []
@@ -172,12 +172,6 @@ def _groups(name: str) -> list[Path]:
     return [folder for tree in cgroups.trees() for folder in tree.base.glob(f"{name}*")]
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Shared: a cache begins with two precompiled headers, which are seconds."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
 def regions() -> Iterator[Regions]:
     with Regions([Call((torch.ones(4),), (((4,), "f32"),))]) as made:
@@ -185,9 +179,11 @@ def regions() -> Iterator[Regions]:
 
 
 @pytest.mark.parametrize("skip", [(), ("uid",), ("uid", "namespaces", "groups")])
-def test_a_child_ends_with_its_slot(skip: tuple[str, ...], cache: Path, regions: Regions) -> None:
+def test_a_child_ends_with_its_slot(
+    skip: tuple[str, ...], shared_cache: Path, regions: Regions
+) -> None:
     """By the parent death signal, which a change of user clears and so is set after it."""
-    built = Compiler(cache).build(STREAM["verified"])
+    built = Compiler(shared_cache).build(STREAM["verified"])
     assert built.path is not None
     with Slot(skip) as slot:
         child = slot.start(built.path, regions, Limits())
@@ -201,8 +197,8 @@ def test_a_child_ends_with_its_slot(skip: tuple[str, ...], cache: Path, regions:
             time.sleep(0.005)
 
 
-def test_a_kill_from_outside_is_told_from_a_death(cache: Path, regions: Regions) -> None:
-    built = Compiler(cache).build(STREAM["verified"])
+def test_a_kill_from_outside_is_told_from_a_death(shared_cache: Path, regions: Regions) -> None:
+    built = Compiler(shared_cache).build(STREAM["verified"])
     assert built.path is not None
     with Slot() as slot:
         child = slot.start(built.path, regions, Limits())
@@ -214,7 +210,7 @@ def test_a_kill_from_outside_is_told_from_a_death(cache: Path, regions: Regions)
     assert not died.value.exit.oom
 
 
-def test_memory_that_no_limit_of_one_process_sees(cache: Path, regions: Regions) -> None:
+def test_memory_that_no_limit_of_one_process_sees(shared_cache: Path, regions: Regions) -> None:
     """Without the filter a candidate may fork: only the group adds up what its processes take."""
     source = """#include <dlpack/dlpack.h>
     #include <cstdlib>
@@ -225,7 +221,7 @@ def test_memory_that_no_limit_of_one_process_sees(cache: Path, regions: Regions)
       for (long i = 0; i < 100 << 20; i += 4096) p[i] = 1;
       for (;;) usleep(1000);
     }"""
-    built = Compiler(cache).build(source)
+    built = Compiler(shared_cache).build(source)
     assert built.path is not None, built.log
     with Slot(("seccomp", "uid")) as slot:
         if slot.group is None or "memory" not in slot.group.controllers:

@@ -34,9 +34,9 @@ QUICK = {
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def built(shared_cache: Path) -> Iterator[Path]:
     """All attacks in one library, where a user who is not root may read it."""
-    found = Compiler(tmp_path_factory.mktemp("cache")).build(machines.source())
+    found = Compiler(shared_cache).build(machines.source())
     assert found.path is not None, found.log
     copy = Path(f"/tmp/kernelcoder-attacks-{os.getpid()}.so")
     copy.write_bytes(found.path.read_bytes())

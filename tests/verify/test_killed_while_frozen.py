@@ -22,8 +22,8 @@ HEAD = '#include <dlpack/dlpack.h>\n#include <unistd.h>\nextern "C" void kernel(
 
 
 @pytest.fixture(scope="module")
-def compiler(tmp_path_factory: pytest.TempPathFactory) -> Compiler:
-    return Compiler(tmp_path_factory.mktemp("cache"))
+def compiler(shared_cache: Path) -> Compiler:
+    return Compiler(shared_cache)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import dataclasses
 import random
 import typing
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -115,9 +116,9 @@ def test_a_task_without_a_fitting_case_has_no_follow_up() -> None:
 
 
 @pytest.fixture(scope="module")
-def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelVerifier]:
+def verifier(shared_cache: Path) -> Iterator[KernelVerifier]:
     options = VerifyOptions(False, 10, 60, 512, 1, "eager", False, 4)
-    made = KernelVerifier(options, tmp_path_factory.mktemp("cache"), 1)
+    made = KernelVerifier(options, shared_cache, 1)
     yield made
     made.close()
 

@@ -62,8 +62,8 @@ def relu(before: str = "", first: str = "", value: str = RELU, last: str = "") -
 
 
 @pytest.fixture(scope="module")
-def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelVerifier]:
-    made = KernelVerifier(OPTIONS, tmp_path_factory.mktemp("cache"), 2)
+def verifier(shared_cache: Path) -> Iterator[KernelVerifier]:
+    made = KernelVerifier(OPTIONS, shared_cache, 2)
     yield made
     made.close()
 
@@ -292,8 +292,10 @@ def test_retime_without_timing_says_so(verifier: KernelVerifier, task: Task) -> 
     assert "off" in finalist.reason
 
 
-def test_a_finalist_is_judged_on_fresh_cases_before_it_is_timed(tmp_path: Path, task: Task) -> None:
-    verifier = KernelVerifier(dataclasses.replace(OPTIONS, timing=True), tmp_path, 1)
+def test_a_finalist_is_judged_on_fresh_cases_before_it_is_timed(
+    shared_cache: Path, task: Task
+) -> None:
+    verifier = KernelVerifier(dataclasses.replace(OPTIONS, timing=True), shared_cache, 1)
     try:
         wrong = Candidate(relu(value="v < 0 ? 0.0f : (v > 3.0f ? 3.0f : v)"), "cpp", "cpu")
         (finalist,) = verifier.retime(task, [wrong], "fresh")
@@ -303,8 +305,8 @@ def test_a_finalist_is_judged_on_fresh_cases_before_it_is_timed(tmp_path: Path, 
     assert finalist.reason.startswith("incorrect on fresh hidden cases")
 
 
-def test_a_closed_verifier_can_be_closed_and_used_again(tmp_path: Path, task: Task) -> None:
-    made = KernelVerifier(OPTIONS, tmp_path, 1)
+def test_a_closed_verifier_can_be_closed_and_used_again(shared_cache: Path, task: Task) -> None:
+    made = KernelVerifier(OPTIONS, shared_cache, 1)
     made.close()
     made.close()
     try:

@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import core
 from kernelcoder.__main__ import main
+from kernelcoder.backends import Availability
 from kernelcoder.records import STAGES, STATUSES
 
 Run = Callable[..., tuple[int, str, str]]
@@ -147,5 +148,7 @@ def test_a_backend_that_cannot_run_here(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("int x;"))
+    nothing = Availability(None, "the Metal backend needs what is not here")
+    monkeypatch.setattr("kernelcoder.backends.metal.probe", lambda: nothing)
     assert main(["verify", "core/relu", "-", "--backend", "metal"]) == 3
     assert "etal" in capsys.readouterr().err

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from verify.test_service import OPTIONS, judge, relu
@@ -15,8 +16,8 @@ from kernelcoder.verify.service import KernelVerifier
 
 
 @pytest.fixture(scope="module")
-def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelVerifier]:
-    made = KernelVerifier(OPTIONS, tmp_path_factory.mktemp("cache"), 1)
+def verifier(shared_cache: Path) -> Iterator[KernelVerifier]:
+    made = KernelVerifier(OPTIONS, shared_cache, 1)
     yield made
     made.close()
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -100,9 +101,9 @@ def test_dims_and_back(name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelVerifier]:
+def verifier(shared_cache: Path) -> Iterator[KernelVerifier]:
     options = VerifyOptions(False, 5, 60, 512, 1, "eager", False, 4)
-    made = KernelVerifier(options, tmp_path_factory.mktemp("cache"), 1)
+    made = KernelVerifier(options, shared_cache, 1)
     yield made
     made.close()
 

@@ -22,13 +22,8 @@ OPTIONS = VerifyOptions(False, 3, 30, 512, 1, "eager", False, 4)
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def verifier(cache: Path) -> Iterator[KernelVerifier]:
-    made = KernelVerifier(OPTIONS, cache, 1)
+def verifier(shared_cache: Path) -> Iterator[KernelVerifier]:
+    made = KernelVerifier(OPTIONS, shared_cache, 1)
     yield made
     made.close()
 
@@ -75,9 +70,9 @@ def outcome(cache: Path, candidates: int, rounds: int, every: float | None) -> O
     return soak(verifier, task, candidates, rounds, 2, seed=1, kill_every=every)
 
 
-def test_a_short_one(cache: Path) -> None:
+def test_a_short_one(shared_cache: Path) -> None:
     before = held()
-    found = outcome(cache, 48, 2, None)
+    found = outcome(shared_cache, 48, 2, None)
     assert (found.lost, found.misjudged) == (0, ())
     assert sum(found.statuses.values()) == sum(found.kinds.values()) == 48
     text = command.markdown(found)
@@ -86,9 +81,9 @@ def test_a_short_one(cache: Path) -> None:
 
 
 @pytest.mark.slow
-def test_four_hundred_under_fire(cache: Path) -> None:
+def test_four_hundred_under_fire(shared_cache: Path) -> None:
     before = held()
-    found = outcome(cache, 400, 2, 2.0)
+    found = outcome(shared_cache, 400, 2, 2.0)
     # On a busy machine an endless kernel lives long enough to be killed in every one of its trials,
     # which is then said, and is no judgment.
     given_up = [one for one in found.misjudged if one[1] == "infra_error"]

@@ -172,9 +172,9 @@ OPTIONS = VerifyOptions(
 )  # fmt: skip
 
 
-def test_the_policy_decides_whether_a_library_may_be_called(blas: Path, tmp_path: Path) -> None:
+def test_the_policy_decides_whether_a_library_may_be_called(blas: Path, shared_cache: Path) -> None:
     task, candidate = core.load("matmul"), Candidate(LIBRARY_CALL, "cpp", "cpu")
-    strict = KernelVerifier(OPTIONS, tmp_path / "cache", 1)
+    strict = KernelVerifier(OPTIONS, shared_cache, 1)
     try:
         refused = strict.verify(task, candidate, "ab")
     finally:
@@ -183,7 +183,7 @@ def test_the_policy_decides_whether_a_library_may_be_called(blas: Path, tmp_path
     assert "cblas_sgemm" in refused.reason
     assert refused.labels == ("a library does the work",)
     allowed = dataclasses.replace(OPTIONS, library="allowed")
-    lenient = KernelVerifier(allowed, tmp_path / "cache", 1)
+    lenient = KernelVerifier(allowed, shared_cache, 1)
     try:
         verdict = lenient.verify(task, candidate, "ab")
     finally:

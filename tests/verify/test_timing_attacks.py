@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 from benchmarks.core import load
 from kernelcoder.task import Case, Task
 from kernelcoder.verify import VerifyOptions, aa, threads
+from kernelcoder.verify.arena import Arena, Contestant
 from kernelcoder.verify.builder import NativeBuilder
 from kernelcoder.verify.compile import Built
 from kernelcoder.verify.timing import EARLY, Timer
@@ -53,6 +57,14 @@ class Lab:
         made = self.builder.build(RELU % (globals_, body))
         assert made.ok, made.log
         return made
+
+    @contextlib.contextmanager
+    def arena(self) -> Iterator[Arena]:
+        """The plain kernel and the task's own, ready for rounds."""
+        (bench,) = self.timer._open(small(), random.Random(0))
+        entrants = [Contestant("candidate", self.built())]
+        with self.timer._contest.enter(bench, entrants, ["reference"]) as arena:
+            yield arena
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +108,41 @@ def test_a_slow_first_call_decides_nothing(lab: Lab) -> None:
     assert outcome.timing.speedup["reference"].median < 1.6 * plain
     # it paid for its first calls in no window that counts
     assert outcome.timing.cases[0].seconds < 0.005
+
+
+def test_a_batch_that_grows_in_a_wild_round_accuses_nobody(lab: Lab) -> None:
+    """After a slow first call windows have one call, until they are short enough for more."""
+    with lab.arena() as arena:
+        arena.count = 1
+        arena.wild_round(random.Random(1))
+        assert arena.count == arena.bench.count > 1
+
+
+def test_a_window_is_charged_part_by_part_and_whole(lab: Lab) -> None:
+    with lab.arena() as arena:
+        child = arena.children["candidate"]
+        window = child.run(0, 1, prepare=lambda: None, parts=3)
+        batches = max((arena.round(random.Random(2)) for _ in range(4)), key=len)
+        parts = arena.parts
+    assert len(window.parts_ns) == 3
+    assert min(window.parts_ns) > 0
+    assert sum(window.parts_ns) == window.cpu_ns
+    assert 1 < len(batches) <= parts  # fewer where windows became longer in that round
+    assert all(times["candidate"] > 0 < times["reference"] for times in batches)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors cannot be chosen")
+def test_slots_wait_where_their_children_run(lab: Lab) -> None:
+    """A slot elsewhere made each stop of its child 20-40 us dearer, on the child's own clock."""
+    with lab.arena() as arena:
+        here = os.sched_getaffinity(0)
+        pids = {lab.timer._contest._slots[seat].pid for seat in ("one", "two")}
+        assert len(pids) == 2
+        for pid in (*pids, *(child.pid() for child in arena.children.values())):
+            assert os.sched_getaffinity(pid) == here
+        raised = {os.sched_getscheduler(pid) for pid in pids}
+        assert raised == {os.sched_getscheduler(0)}
+    assert {os.sched_getscheduler(pid) for pid in pids} == {os.SCHED_OTHER}
 
 
 def test_a_kernel_clearly_slower_than_the_best_is_dropped_early(lab: Lab) -> None:

@@ -121,13 +121,13 @@ class Clocks:
         self.restarts = self.done = 0
         self.wild: list[int] = []
 
-    def round(self, rng: random.Random) -> dict[str, float]:
+    def round(self, rng: random.Random) -> list[dict[str, float]]:
         self.done += 1
         slow = self.done <= self.restart_at
         self.restarts = int(self.done >= self.restart_at > 0)
         eager = 1e-3 * self.rng.lognormvariate(0, self.noise)
         mine = 1e-3 / self.speedup * self.rng.lognormvariate(0, self.noise)
-        return {"eager": eager, "candidate": mine * (50 if slow else 1)}
+        return [{"eager": eager, "candidate": mine * (50 if slow else 1)}]
 
     def wild_round(self, rng: random.Random) -> None:
         self.wild.append(self.done)
@@ -160,11 +160,11 @@ def test_the_first_round_never_counts_however_long_it_took() -> None:
     import time
 
     class Faulting(Clocks):
-        def round(self, rng: random.Random) -> dict[str, float]:
+        def round(self, rng: random.Random) -> list[dict[str, float]]:
             times = super().round(rng)
             if self.done == 1:
                 time.sleep(0.3)  # more than a warm-up may take
-                times["candidate"] = 1.0
+                times[0]["candidate"] = 1.0
             return times
 
     assert max(times["candidate"] for times in run(Faulting(1.0, 0.001))) < 0.5

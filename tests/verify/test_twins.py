@@ -32,8 +32,8 @@ def task() -> Task:
 
 
 @pytest.fixture(scope="module")
-def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelVerifier]:
-    made = KernelVerifier(OPTIONS, tmp_path_factory.mktemp("cache"), 1)
+def verifier(shared_cache: Path) -> Iterator[KernelVerifier]:
+    made = KernelVerifier(OPTIONS, shared_cache, 1)
     yield made
     made.close()
 
@@ -63,8 +63,8 @@ def code(compiler: Compiler, source: str) -> str:
     return machine_code(path.read_bytes())
 
 
-def test_code_is_what_is_loaded(tmp_path: Path) -> None:
-    compiler = Compiler(tmp_path)
+def test_code_is_what_is_loaded(shared_cache: Path) -> None:
+    compiler = Compiler(shared_cache)
     first = code(compiler, RIGHT)
     assert len(first) == 64
     assert code(compiler, f"// a comment\n{RIGHT}") == first
@@ -81,8 +81,8 @@ def test_what_is_no_object_has_no_code(data: bytes) -> None:
     assert machine_code(data) in ("", machine_code(b"\x7fELF\x02\x01" + bytes(58)))
 
 
-def test_a_header_that_points_outside_has_no_code(tmp_path: Path) -> None:
-    path = Compiler(tmp_path).build(RIGHT).path
+def test_a_header_that_points_outside_has_no_code(shared_cache: Path) -> None:
+    path = Compiler(shared_cache).build(RIGHT).path
     assert path is not None
     data = path.read_bytes()
     assert machine_code(data[:3000]) == ""

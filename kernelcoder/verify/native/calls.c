@@ -36,7 +36,6 @@ void kc_arrange(const int *fds) {
 static char *map(int fd, uint64_t size) {
   char *at = mmap(NULL, size, PROT_NONE, MAP_SHARED, fd, 0);
   if (at == MAP_FAILED) kc_fail("mapping a region");
-  close(fd);
   return at;
 }
 
@@ -55,9 +54,16 @@ static void place(const KcCalls *calls, KcTensor *from, DLTensor *to, int input)
   to->strides = from->strides;
 }
 
-void kc_map(const KcJob *job, KcCalls *calls) {
-  calls->in = map(KC_FIRST_FD + KC_FD_IN, job->in_bytes);
-  calls->out = map(KC_FIRST_FD + KC_FD_OUT, job->out_bytes);
+void kc_unmap(const KcJob *job, KcCalls *calls) {
+  if (munmap(calls->in, job->in_bytes) || munmap(calls->out, job->out_bytes))
+    kc_fail("unmapping a region");
+  free(calls->calls);
+  free(calls->tensors);
+}
+
+void kc_map(const KcJob *job, int in, int out, KcCalls *calls) {
+  calls->in = map(in, job->in_bytes);
+  calls->out = map(out, job->out_bytes);
   if (mprotect(calls->in, KC_PAGE, PROT_READ)) kc_fail("the header");
   const KcHeader *header = (const KcHeader *)calls->in;
   if (header->magic != KC_MAGIC) kc_fail("the header is not ours");

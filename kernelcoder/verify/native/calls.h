@@ -30,8 +30,10 @@ _Noreturn void kc_fail(const char *what);
 // The six descriptors of a job to 3..8, stderr also to 0..2, and nothing else.
 void kc_arrange(const int *fds);
 
-// Maps both regions: inputs read-only, outputs writable, everything between them closed.
-void kc_map(const KcJob *job, KcCalls *calls);
+// Maps both regions: inputs read-only, outputs writable, everything between them closed. The
+// descriptors stay open.
+void kc_map(const KcJob *job, int in, int out, KcCalls *calls);
+void kc_unmap(const KcJob *job, KcCalls *calls);
 
 // Processors, memory (beyond `own` bytes that the process has already), time, text, threads.
 void kc_confine(const KcJob *job, uint64_t own, int own_user);

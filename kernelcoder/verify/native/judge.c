@@ -140,12 +140,14 @@ static void judge(const char *out, const KcAnswer *answer, KcFound *found) {
   if (!right) measure(one, answer, found);
 }
 
-// Fills `found` of every answer; how many are wrong or differ between the edges.
+// Fills `found` of every answer: 2 if any is wrong or differs between the edges, else 1 if any has
+// other bits than the right ones, else 0.
 uint32_t kc_judge(const char *out, const KcAnswer *answer, uint32_t count, KcFound *found) {
-  uint32_t doubtful = 0;
+  uint32_t worst = 0;
   for (uint32_t i = 0; i < count; ++i) {
     judge(out, answer + i, found + i);
-    doubtful += found[i].wrong != 0 || found[i].flags & KC_DIFFER;
+    if (found[i].wrong != 0 || found[i].flags & KC_DIFFER) worst = 2;
+    else if (worst == 0) worst = !(found[i].flags & KC_BITS);
   }
-  return doubtful;
+  return worst;
 }

@@ -122,25 +122,28 @@ static void only(Filter *f, int call, int n, unsigned value) {
   give(f, REFUSE);
 }
 
-// Allows calls, in groups of ascending numbers: installing a filter tries it with every number there
-// is, and walking one long list for each was a tenth of what a candidate cost.
+// Allows calls, 32 numbers at a time: a bit for the number, shifted into place, against a mask of
+// those allowed. Installing a filter translates each of its instructions and also tries it with every
+// number there is, until it meets one (the shift) that this trial does not follow: a list of
+// comparisons, short as it was for each call, took four times as long to install.
 static void allow_all(Filter *f, const int *calls, size_t count) {
-  enum { GROUP = 8 };
-  int sorted[LONGEST];
-  for (size_t i = 0; i < count; ++i) {
-    size_t at = i;
-    for (; at > 0 && sorted[at - 1] > calls[i]; --at) sorted[at] = sorted[at - 1];
-    sorted[at] = calls[i];
-  }
-  const size_t groups = (count + GROUP - 1) / GROUP;
-  const int end = f->length + (int)(2 * count + 2 * groups);
-  for (size_t first = 0; first < count; first += GROUP) {
-    const size_t last = first + GROUP < count ? first + GROUP : count;
-    // past this group: its instructions and the jump behind them
-    const int over = (int)(2 * (last - first) + 1);
-    step(f, BPF_JMP | BPF_JGT | BPF_K, (unsigned)sorted[last - 1], over, 0);
-    for (size_t i = first; i < last; ++i) when(f, sorted[i], SECCOMP_RET_ALLOW);
-    step(f, BPF_JMP | BPF_JA, (unsigned)(end - f->length - 1), 0, 0);
+  enum { WORD = 32, WORDS = LONGEST / WORD };
+  unsigned masks[WORDS] = {0};
+  for (size_t i = 0; i < count; ++i) masks[calls[i] / WORD] |= 1u << calls[i] % WORD;
+  step(f, BPF_ALU | BPF_AND | BPF_K, WORD - 1, 0, 0);
+  step(f, BPF_MISC | BPF_TAX, 0, 0, 0);
+  step(f, BPF_LD | BPF_IMM, 1, 0, 0);
+  step(f, BPF_ALU | BPF_LSH | BPF_X, 0, 0, 0);
+  step(f, BPF_MISC | BPF_TAX, 0, 0, 0);  // X: the bit
+  load(f, offsetof(struct seccomp_data, nr));
+  for (unsigned word = 0; word < WORDS; ++word) {
+    if (!masks[word]) continue;
+    step(f, BPF_JMP | BPF_JGE | BPF_K, word * WORD, 0, 4);
+    step(f, BPF_JMP | BPF_JGE | BPF_K, (word + 1) * WORD, 3, 0);
+    step(f, BPF_MISC | BPF_TXA, 0, 0, 0);
+    shares(f, masks[word], 1);
+    give(f, SECCOMP_RET_ALLOW);
+    load(f, offsetof(struct seccomp_data, nr));
   }
 }
 

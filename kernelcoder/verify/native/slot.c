@@ -137,6 +137,7 @@ static void serve(unsigned skip, uid_t user, int counted, int signals) {
   KcJob job;
   int fds[KC_FDS];
   while (receive(&job, fds)) {
+    kc_before(&job, fds);
     const pid_t self = getpid(), child = fork();
     if (child == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

@@ -66,6 +66,9 @@ void kc_done(void) {
   kc_say(nonce, KC_DONE);
 }
 
+// Nothing: each child maps at addresses of its own.
+void kc_before(const KcJob *job, const int *fds) { (void)job, (void)fds; }
+
 _Noreturn void kc_child(const KcJob *job, const int *fds, unsigned skip, int own_user) {
   const int filtered = !(skip & KC_NO_SECCOMP) && kc_seccomp_available();
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -78,7 +81,9 @@ _Noreturn void kc_child(const KcJob *job, const int *fds, unsigned skip, int own
   close(0);  // nothing to read there
   signal(SIGXFSZ, SIG_IGN);  // too much output is lost, not fatal
   own_bytes += shift();
-  kc_map(job, &job_calls);
+  kc_map(job, KC_FIRST_FD + KC_FD_IN, KC_FIRST_FD + KC_FD_OUT, &job_calls);
+  close(KC_FIRST_FD + KC_FD_IN);
+  close(KC_FIRST_FD + KC_FD_OUT);
   kc_confine(job, own_bytes, own_user);
   kc_hints(job_calls.calls, job_calls.count, job_calls.in, job_calls.out);
   omp_set_num_threads((int)job->threads);
