@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -78,7 +78,7 @@ class Runner:
         self._workers = workers_of(workers)
         self._recordings = Recordings(paths.results() / "calls")
         self._models: dict[tuple[str, Any], Model] = {}
-        self._verifiers: dict[tuple[str, VerifyOptions], Verifier] = {}
+        self._verifiers: dict[Any, Verifier] = {}
         self._tasks: dict[tuple[str, str], Task] = {}
 
     def __enter__(self) -> Self:
@@ -234,7 +234,6 @@ class Runner:
         backend = registry.module("BACKEND", cell.backend)
         options = config.fill(VerifyOptions, values, "VERIFY")
         model_options = registry.options("MODEL", cell.model, values)
-        suite = registry.module("SUITE", cell.suite)
         return Setting(
             method=cell.method,
             policy=registry.module("METHOD", cell.method),
@@ -245,9 +244,8 @@ class Runner:
             model=self._model(cell, model_options),
             backend=cell.backend,
             backend_module=backend,
-            verifier=self._verifier(cell.backend, backend, options),
+            verifier=self._verifier(cell.backend, backend, options, values),
             recordings=self._recordings,
-            pool=tuple(self._task(cell, f"{cell.suite}/{name}") for name in suite.names()),
             holdout_key=secret,
             seed=cell.seed,
             budget=int(values["BUDGET"]),
@@ -256,7 +254,7 @@ class Runner:
             temperature=int(values["TEMPERATURE_PERCENT"]) / 100,
             max_tokens=int(values["MAX_TOKENS"]),
             retries=int(values["RUN_RETRIES"]),
-            timing=options.timing,
+            timing=options.timing and backend.probe().mode == "native",
             baseline=options.baseline,
             workers=self._workers,
         )
@@ -270,11 +268,16 @@ class Runner:
             self._models[key] = provider.open(options, workdir)
         return self._models[key]
 
-    def _verifier(self, name: str, backend: Any, options: VerifyOptions) -> Verifier:
-        key = (name, options)
+    def _verifier(
+        self, name: str, backend: Any, options: VerifyOptions, values: Mapping[str, Any]
+    ) -> Verifier:
+        known = hasattr(backend, "Options")
+        own = (registry.options("BACKEND", name, values),) if known else ()
+        key = (name, options, own)
         if key not in self._verifiers:
-            paths.cache().mkdir(parents=True, exist_ok=True)
-            self._verifiers[key] = backend.open_verifier(options, paths.cache(), self._workers)
+            folder = paths.cache()
+            folder.mkdir(parents=True, exist_ok=True)
+            self._verifiers[key] = backend.open_verifier(options, folder, self._workers, *own)
         return self._verifiers[key]
 
     def _task(self, cell: Cell, task_id: str) -> Task:

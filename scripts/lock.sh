@@ -10,6 +10,8 @@ compile() {
 }
 compile base.in -o base.txt
 compile -c base.txt dev.in -o dev.txt
+compile mlx.in -o mlx.txt
+compile --no-deps triton.in -o triton.txt
 # litellm needs openai 2, the lab runs with 2 and 3: the extra replaces it and the rest stays.
 kept=$(mktemp)
 trap 'rm -f "$kept"' EXIT

@@ -3,11 +3,13 @@
 
 A member ``BACKEND_FOO`` is ``kernelcoder/backends/foo.py`` with
 
-- ``LANGUAGE``: fence tag of its candidates (``cpp``, ``python``, ``cuda``);
+- ``LANGUAGE``: fence tag of its candidates (``cpp``, ``python``, ``cuda``), and where several have
+  the same, ``DIALECT``: which recipes are for it;
 - ``probe() -> Availability``: what this machine can do, cheap, without importing torch;
 - ``contract(task) -> str``: the prompt section on the candidate's form: signature, include files,
   compiler flags, rules;
-- ``open_verifier(options: VerifyOptions, cache: Path, workers: int) -> Verifier``.
+- ``open_verifier(options: VerifyOptions, cache: Path, workers: int) -> Verifier``, which where the
+  module has ``Options`` (filled from ``BACKEND_FOO_*``) takes one of them as well.
 """
 
 from __future__ import annotations

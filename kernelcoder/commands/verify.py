@@ -21,6 +21,7 @@ from kernelcoder.records import CaseResult, Timing, Verdict, to_json
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from kernelcoder.config import Settings
     from kernelcoder.task import Task
     from kernelcoder.verify import VerifyOptions
 
@@ -113,18 +114,23 @@ def _key(text: str) -> str:
     return text.lower() or os.urandom(16).hex()
 
 
-def _options(timing: bool) -> VerifyOptions:
-    """``VERIFY_*`` of the current configuration, or the defaults."""
+def _settings() -> Settings:
+    """The current configuration, or the defaults."""
     from kernelcoder import config, paths
-    from kernelcoder.verify import VerifyOptions
 
     if paths.config_file().exists():
-        settings = config.load()
-    else:
-        draft = config.Draft()
-        config.apply_overrides(draft)
-        settings = draft.finish("defaults")
-    options = config.fill(VerifyOptions, settings.values, "VERIFY")
+        return config.load()
+    draft = config.Draft()
+    config.apply_overrides(draft)
+    return draft.finish("defaults")
+
+
+def _options(timing: bool) -> VerifyOptions:
+    """``VERIFY_*`` of the current configuration."""
+    from kernelcoder import config
+    from kernelcoder.verify import VerifyOptions
+
+    options = config.fill(VerifyOptions, _settings().values, "VERIFY")
     return options if timing else replace(options, timing=False)
 
 
@@ -138,11 +144,15 @@ def _judge(
     final: bool,
 ) -> Verdict:
     """The verdict; with ``final`` its timing is a re-timing in fresh processes."""
-    from kernelcoder import paths
+    from kernelcoder import paths, registry
     from kernelcoder.history import random_key
     from kernelcoder.records import Candidate
 
-    verifier = backend.open_verifier(options, paths.cache(), 1)
+    values = _settings().values  # where the backend is not selected, its options have no values
+    own: tuple[Any, ...] = ()
+    if hasattr(backend, "Options") and values.get(f"BACKEND_{name.upper()}") is True:
+        own = (registry.options("BACKEND", name, values),)
+    verifier = backend.open_verifier(options, paths.cache(), 1, *own)
     try:
         candidate = Candidate(source, backend.LANGUAGE, name)
         verdict: Verdict = verifier.verify(task, candidate, key, options.timing)

@@ -18,7 +18,7 @@ from kernelcoder.verify.compile import FLAGS, Built, Compiler
 from kernelcoder.verify.slots import Child, Exit, Limits, Slot
 
 if TYPE_CHECKING:
-    from kernelcoder.verify.judging import Exam
+    from kernelcoder.verify.exam import Exam
 
 _NULL = """#include <dlpack/dlpack.h>
 extern "C" void kernel(const DLTensor *, const DLTensor *, const DLTensor *, const DLTensor *) {}
@@ -66,6 +66,10 @@ class Builder(Protocol):
 
     def extend(self, built: Built, ended: Exit) -> Built | None:
         """With the machine code that a child wanted when it ended; None if it wanted none."""
+        ...
+
+    def diagnose(self, exam: Exam, built: Built, slot: Slot, limits: Limits) -> str:
+        """What a closer look sees in a candidate whose results are wrong; "" if nothing."""
         ...
 
     def witness(
@@ -128,6 +132,10 @@ class NativeBuilder:
     def extend(self, built: Built, ended: Exit) -> Built | None:
         """All there is, is built beforehand."""
         return None
+
+    def diagnose(self, exam: Exam, built: Built, slot: Slot, limits: Limits) -> str:
+        """The results say it all."""
+        return ""
 
     def witness(
         self, exam: Exam, child: Child, built: Built, slot: Slot, limits: Limits

@@ -74,6 +74,9 @@ _PLACES: Mapping[str, str] = {
 }  # fmt: skip
 
 
+_PHRASES = frozenset(("write-read", "write-write", "read-write", "write-atomic", "read-atomic"))
+
+
 @dataclass(frozen=True, slots=True)
 class Defect:
     """A status and a sentence for one line; ``note`` where it is none, only worth knowing."""
@@ -104,6 +107,6 @@ def _places(said: Mapping[str, str], words: frozenset[str], lines: int) -> str:
         value = said.get(key, "")
         if key == "line" and not (value.isdigit() and 1 <= int(value) <= lines):
             continue
-        if value in words or _NUMBERS.fullmatch(value):
+        if value in words or value in _PHRASES or _NUMBERS.fullmatch(value):
             parts.append(f"{name} {value}")
     return f" ({', '.join(parts)})" if parts else ""

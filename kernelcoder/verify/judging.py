@@ -24,11 +24,10 @@ from kernelcoder.records import CaseResult
 from kernelcoder.task import Task
 from kernelcoder.verify import numerics, oracle, properties, races
 from kernelcoder.verify.causes import Evidence, cause
+from kernelcoder.verify.exam import Exam
 from kernelcoder.verify.hypotheses import alternatives, misreadings
-from kernelcoder.verify.oracle import Sheet
 from kernelcoder.verify.passes import Outputs, Pass, any_wrong, bits, holds, same
-from kernelcoder.verify.regions import Call, Regions
-from kernelcoder.verify.scan import Scan, case_result
+from kernelcoder.verify.scan import case_result
 from kernelcoder.verify.slots import Child, Died, TimedOut
 
 # One poison is NaN in every dtype, the other an ordinary number (about 0.01, in f16 about 1):
@@ -38,36 +37,7 @@ _EARLIER = 3
 _SHOWN, _SHOWN_IN_ALL = 3, 6
 # Failing cases searched for a misunderstanding of the task; it costs some reference runs each.
 _SEARCHED, _SEARCHED_ELEMENTS = 3, 1 << 18
-_SMALL = 1 << 18  # output elements in all, up to which everything runs in one go
 Maker = Callable[[Task, tuple[Tensor, ...], tuple[float, ...]], Iterator[tuple[str, list[Tensor]]]]
-
-
-class Exam:
-    """The shared memory of one sheet: visible calls, hidden calls, hidden calls again with the
-    other flush. Used by one slot at a time; outputs are poisoned before every pass."""
-
-    def __init__(self, sheet: Sheet) -> None:
-        self.sheet = sheet
-        total, visible = len(sheet.cases), sheet.visible
-        order = [*range(total), *range(visible, total)]
-        calls = []
-        for position, index in enumerate(order):
-            late = bool((index + sheet.parity + (position >= total)) % 2)
-            calls.append(_call(sheet, index, late))
-        self.regions = Regions(calls)
-        self.scan = Scan(sheet, self.regions)
-
-    def close(self) -> None:
-        """Release the shared memory."""
-        self.regions.close()
-
-
-def _call(sheet: Sheet, index: int, late: bool) -> Call:
-    task, case = sheet.task, sheet.cases[index]
-    outputs = tuple((tuple(case.shapes[arg.name]), case.dtype) for arg in task.outputs)
-    return Call(
-        sheet.inputs[index], outputs, oracle.scalars(task, case), "end" if late else "start"
-    )
 
 
 @dataclass(slots=True)
@@ -102,7 +72,7 @@ class Judge:
     def smoke(self) -> bool:
         """The visible cases; whether all are right."""
         visible, total = self.sheet.visible, len(self.sheet.cases)
-        if 0 < visible < total and self.exam.scan.elements(range(total)) <= _SMALL:
+        if self.exam.in_one_go:
             return self._at_once(range(visible), range(visible, total))
         return self._stage(range(visible), again=0)
 

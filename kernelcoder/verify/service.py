@@ -11,6 +11,7 @@ import queue
 import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ from kernelcoder.verify import Finalist, VerifyOptions, deaths, isolation, shrin
 from kernelcoder.verify.builder import Builder, NativeBuilder
 from kernelcoder.verify.census import Finding
 from kernelcoder.verify.compile import Built, trim
-from kernelcoder.verify.judging import Exam, Findings, Judge
+from kernelcoder.verify.exam import Exam
+from kernelcoder.verify.judging import Findings, Judge
 from kernelcoder.verify.oracle import Oracle
 from kernelcoder.verify.quiet import Quiet
 from kernelcoder.verify.slots import Child, Died, Limits, Slot, Tampered, TimedOut
@@ -216,6 +218,8 @@ class KernelVerifier:
             work.seconds["check"] = time.monotonic() - start
         assert built.path is not None
         if verdict is not None and verdict.status == "incorrect":
+            seen = "" if work.ended else self._builder.diagnose(exam, built, desk.slot, limits)
+            verdict = replace(verdict, reason=f"{verdict.reason}; {seen}") if seen else verdict
             with torch.no_grad():
                 return shrink.explained(verdict, sheet, desk.slot, built.path, limits, key)
         return verdict
@@ -235,6 +239,7 @@ class KernelVerifier:
             if extended is None:
                 break
             work.stage, work.findings, work.log = "compiled", Findings(), ""
+            work.ended = False
             if not extended.ok:
                 work.stage = "generated"
                 self._said(work, extended)
@@ -279,6 +284,7 @@ class KernelVerifier:
 
     def _ended(self, work: Work, judge: Judge, loaded: bool, why: deaths.Cause) -> Verdict:
         """A candidate that gave no result: name the case it was at, as far as that is visible."""
+        work.ended = True
         if not loaded:
             if why.status == "compile_error":
                 work.stage = "generated"

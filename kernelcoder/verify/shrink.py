@@ -18,7 +18,8 @@ from pathlib import Path
 from kernelcoder.records import CaseResult, Verdict
 from kernelcoder.task import Arg, Case, Task
 from kernelcoder.verify import oracle
-from kernelcoder.verify.judging import Exam, Judge
+from kernelcoder.verify.exam import Exam
+from kernelcoder.verify.judging import Judge
 from kernelcoder.verify.oracle import Sheet
 from kernelcoder.verify.slots import Child, Died, Limits, Slot, TimedOut
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from kernelcoder.records import Mode, Stage, Status, Timing, Verdict
 from kernelcoder.verify import labels
-from kernelcoder.verify.judging import Exam, Findings
+from kernelcoder.verify.exam import Exam
+from kernelcoder.verify.judging import Findings
 from kernelcoder.verify.oracle import Sheet
 from kernelcoder.verify.slots import Slot
 
@@ -50,6 +51,7 @@ class Work:
     stage: Stage = "generated"
     mode: Mode = "native"
     source: str = ""
+    ended: bool = False  # by its own doing, before it gave all results
     log: str = ""
     findings: Findings = field(default_factory=Findings)
     remarks: list[str] = field(default_factory=list)

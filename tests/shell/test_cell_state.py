@@ -12,6 +12,7 @@ import pytest
 
 from kernelcoder import __main__ as lab
 from kernelcoder import cell_state, config, matrix, paths, registry
+from kernelcoder.backends import Availability
 from kernelcoder.ledger import Ledger
 
 Make = Callable[..., config.Settings]
@@ -58,7 +59,16 @@ def test_tasks_that_ended_are_counted_and_a_torn_line_is_not(settings: Make) -> 
     assert str(cell_state.state(cell)) == "1 of 2 tasks"
 
 
-def test_a_cell_with_every_task_ended_is_done_even_where_it_could_not_run(settings: Make) -> None:
+@pytest.fixture
+def no_metal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Metal backend cannot run, even in an emulator."""
+    nothing = Availability(None, "the Metal backend needs what is not here")
+    monkeypatch.setattr("kernelcoder.backends.metal.probe", lambda: nothing)
+
+
+def test_a_cell_with_every_task_ended_is_done_even_where_it_could_not_run(
+    settings: Make, no_metal: None
+) -> None:
     cell = cell_of(settings, "CONFIG_BACKEND_METAL=y", "CONFIG_BACKEND_CPU=n")
     assert str(cell_state.state(cell)).startswith("cannot run here: the Metal backend needs")
     write(cell, opened(cell), *whole("core/relu"), *whole("core/gelu"), (None, {"op": "close"}))
@@ -87,7 +97,7 @@ def test_a_raised_budget_or_cap_makes_a_finished_task_unfinished() -> None:
 
 
 def test_the_matrix_command_tells_states_and_exits_with_3_if_something_cannot_run(
-    settings: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    settings: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str], no_metal: None
 ) -> None:
     file = tmp_path / "x.config"
     file.write_text('CONFIG_SUITE_CORE_TASKS="relu,gelu"\nCONFIG_BUDGET=3\n')

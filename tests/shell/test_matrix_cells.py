@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kernelcoder import config, config_files, matrix, registry
+from kernelcoder.backends import Availability
 from kernelcoder.errors import Error
 
 Make = Callable[..., config.Settings]
@@ -145,6 +146,8 @@ def test_patterns_choose_tasks_in_the_order_of_the_suite(settings: Make) -> None
 
 def test_what_cannot_run_here_says_why(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     metal = matrix.cells(settings("CONFIG_BACKEND_METAL=y", "CONFIG_BACKEND_CPU=n"))[0]
+    nothing = Availability(None, "the Metal backend needs what is not here")
+    monkeypatch.setattr("kernelcoder.backends.metal.probe", lambda: nothing)
     found = matrix.availability(metal)
     assert found.mode is None
     assert "Metal" in found.reason

@@ -13,7 +13,7 @@ import torch
 from benchmarks import core
 from kernelcoder.records import Candidate, Verdict
 from kernelcoder.task import Task
-from kernelcoder.verify import VerifyOptions, judging, sandbox
+from kernelcoder.verify import VerifyOptions, exam, judging, sandbox
 from kernelcoder.verify.compile import Compiler
 from kernelcoder.verify.regions import Call, Regions
 from kernelcoder.verify.service import KernelVerifier
@@ -78,7 +78,7 @@ def test_one_go_and_two_say_the_same(
 ) -> None:
     together = judge(verifier, small, KERNELS[kernel])
     verifier.twins.clear()
-    monkeypatch.setattr(judging, "_SMALL", 0)
+    monkeypatch.setattr(exam, "_SMALL", 0)
     apart = judge(verifier, small, KERNELS[kernel])
     for name in ("status", "stage", "reason", "evidence", "checked", "labels"):
         assert getattr(together, name) == getattr(apart, name), name
@@ -129,5 +129,5 @@ def test_large_sheets_go_in_two(
     """A kernel that is wrong in a visible case meets the hidden ones of a small sheet only."""
     kernel = "least = 0.25f; if (n > 2000) *(volatile int *)8 = 1;"
     assert judge(verifier, small, kernel).status == "crashed"
-    monkeypatch.setattr(judging, "_SMALL", 2000)
+    monkeypatch.setattr(exam, "_SMALL", 2000)
     assert judge(verifier, small, kernel).status == "incorrect"

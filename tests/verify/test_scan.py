@@ -16,7 +16,8 @@ from torch import Tensor
 from benchmarks import core
 from kernelcoder.task import Case, Task
 from kernelcoder.verify import numerics, oracle, scan
-from kernelcoder.verify.judging import POISONS, Exam
+from kernelcoder.verify.exam import Exam
+from kernelcoder.verify.judging import POISONS
 from kernelcoder.verify.regions import GUARD, PAGE, Call, Regions
 
 SHAPE = (5, 23)
