@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+from benchmarks.gpu import with_gpu
 from benchmarks.python import with_python
 from kernelcoder.errors import Error
 from kernelcoder.task import Task
@@ -77,7 +78,7 @@ def _load(name: str, path: str, sha: str) -> Task:
     task = getattr(_module(name, Path(path)), "TASK", None)
     if not isinstance(task, Task) or task.name != name:
         raise Error(f"the file must define TASK, a Task named {name!r}", where=path)
-    return dataclasses.replace(with_python(task), digest=sha)
+    return dataclasses.replace(with_gpu(with_python(task)), digest=sha)
 
 
 def _module(name: str, path: Path) -> ModuleType:

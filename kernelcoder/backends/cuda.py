@@ -48,6 +48,10 @@ you launch with `<<<grid, block, shared_bytes, stream>>>`. It has to compile wit
   within a block, <mma.h>. Not available: inline PTX, textures, grid-wide synchronization, clusters,
   cp.async, CUB, Thrust, CUTLASS, cuBLAS, cuDNN. Temporaries: cudaMallocAsync on the stream.
 - Keep no state between calls. No files, threads, system calls, static constructors.
+- Instead of a .cu file you may write a Python module that builds its CUDA with
+  `torch.utils.cpp_extension.load_inline` and defines `kernel`: it takes the inputs and scalars as
+  PyTorch CUDA tensors and numbers and returns the output{plural} as new tensor{plural}. PyTorch may
+  allocate and reshape; the arithmetic is done in your `__global__` functions.
 
 `#include <kernelcoder_cuda.h>` gives <cuda_runtime.h>, <cuda_fp16.h>, <cuda_bf16.h> and
 ```cuda

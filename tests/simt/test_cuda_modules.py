@@ -85,9 +85,6 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "a race": (COUNTER, "incorrect", "data race"),
     "inline PTX": (
         [("  if (i < n) {", '  asm("");\n  if (i < n) {')], "refused", "line 14: inline PTX"),
-    "a wrong dtype": (
-        [("  x = x.contiguous();", "  x = x.contiguous(); x.data_ptr<double>();")],
-        "runtime_error", "RuntimeError"),
 }  # fmt: skip
 
 

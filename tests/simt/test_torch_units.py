@@ -48,7 +48,7 @@ def test_a_source_that_stands_nowhere_counts_its_own_lines() -> None:
     assert '#line 1 "source"\n' in cuda
 
 
-BAD = {
+BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a name that is code": ({"functions": ["f); system("]}, "no name"),
     "nothing to bind": ({"functions": []}, "neither functions= nor PYBIND11_MODULE"),
     "a number": ({"cpp": 3}, "lists of strings"),

@@ -210,6 +210,9 @@ def _qualify(script: Script, index: int) -> None:
     script.replace(index, "" if plain else "inline")
 
 
+_OTHERS = ("kc", "std", "cooperative_groups", "cg", "at", "torch", "c10")  # namespaces
+
+
 def _direct_calls(script: Script, found: _Found, kernels: set[str]) -> None:
     """Device code is launched, never called; nvcc refuses it as we do."""
     for index in script.names(*kernels):
@@ -217,7 +220,8 @@ def _direct_calls(script: Script, found: _Found, kernels: set[str]) -> None:
             continue
         ahead, behind = script.before(index), script.next(index)
         listed = script.text(behind) == "<" and template_call(script, behind)
-        member = script.text(ahead) in (".", "->", "~", "*", "&")
+        foreign = script.text(ahead) == "::" and script.text(script.before(ahead)) in _OTHERS
+        member = foreign or script.text(ahead) in (".", "->", "~", "*", "&")
         called = (listed or script.text(behind) == "(") and not member
         declaring = script.kind(ahead) == "name" and script.text(ahead) not in _KEYWORDS
         if called and not declaring:

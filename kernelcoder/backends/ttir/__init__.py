@@ -26,6 +26,7 @@ __all__ = ["FLAGS", "HEADER", "INCLUDE", "Arg", "Lowered", "Unsupported", "lower
 # Of the cpu backend but for OpenMP. Contraction to fused products is on, as it is in Triton.
 FLAGS: tuple[str, ...] = (
     "-O3", "-march=native", "-std=c++20", "-fPIC", "-fno-math-errno", "-fno-trapping-math",
+    "-fno-finite-loops",  # one that never ends has to hang here as well
 )  # fmt: skip
 INCLUDE = Path(__file__).with_name("include")
 HEADER = "ttir.h"
