@@ -16,7 +16,7 @@ BARE   := sh scripts/setup.sh $(PYTHON) $(VENV) check && $(PYTHON)
 .DELETE_ON_ERROR:
 
 # Every variable make was given must be one of these or CONFIG_*: a misspelt one would be ignored.
-KNOWN   := A B BACKEND C CELL FILE FRESH GPU HELP J KCONFIG_CONFIG NAME O ONLY PYTHON SHARD SLOW T TASK V VENV W
+KNOWN   := A ALL B BACKEND C CELL FILE FRESH GPU HELP J KCONFIG_CONFIG NAME O ONLY PYTHON SHARD SLOW T TASK V VENV W
 GIVEN   := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
 UNKNOWN := $(filter-out $(KNOWN) CONFIG_% MAKEFLAGS MAKEOVERRIDES,$(GIVEN))
 ifneq ($(strip $(UNKNOWN)),)
@@ -33,7 +33,7 @@ export KERNELCODER_V := $(V)
 endif
 
 CELLS := $(if $(ONLY),--only '$(ONLY)') $(if $(SHARD),--shard '$(SHARD)')
-MARKS := not metal and not paid$(if $(GPU),, and not gpu)$(if $(SLOW),, and not slow)
+MARKS := not metal and not paid$(if $(GPU),, and not gpu)$(if $(SLOW)$(ALL),, and not slow)$(if $(ALL),, and not exhaustive)
 TESTS := $(if $(findstring /,$(T)),$(T),$(if $(T),-k '$(T)'))
 # Chosen tests are few, and workers begin with imports of seconds each.
 AT_ONCE := $(if $(J),-n $(J),$(if $(T),,-n auto --maxprocesses 4)) --dist worksteal
@@ -113,7 +113,7 @@ check: $(DEV) ## format, lint, types, Kconfig rules, tests that need no GPU
 	$(Q)$(PY) -m mypy kernelcoder
 	$(Q)$(PY) scripts/kconfig/lint.py
 	$(Q)$(PYTEST)
-test: $(DEV) ## tests only; T=<expression or file> selects, SLOW=1 GPU=1 add more, J=<n> at once
+test: $(DEV) ## tests only; T=<expression or file> selects, SLOW=1 ALL=1 GPU=1 add more, J=<n> at once
 	$(Q)$(PYTEST)
 litellm: $(BASE) ## install the optional litellm package (Gemini, Claude, GPT, ...)
 	$(Q)sh scripts/setup.sh $(PYTHON) $(VENV) litellm

@@ -12,6 +12,8 @@ from typing import Any
 
 # How the reason of a finalist begins that the machine, not the kernel, kept from being timed.
 MACHINE = "infra_error:"
+# The reason of a finalist whose verifier times nothing: what is not run natively has no time.
+UNTIMED = "timing is switched off"
 
 
 def choose(
@@ -24,7 +26,7 @@ def choose(
     finalist, the least CPU seconds per call decide, and ``how`` says so."""
     if not finalists:
         return None, "nothing verified"
-    if not timing:
+    if not timing or all(one.get("reason") == UNTIMED for one in finalists):
         return min(int(one["ordinal"]) for one in finalists), "first verified, timing is off"
     held = [one for one in finalists if one["report"] is not None]
     if not held:

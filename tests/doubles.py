@@ -219,6 +219,7 @@ class Lab:
     retries: int = 2
     timing: bool = True
     fewshot: int = 0
+    backend: str = "fake"
     caps: Caps = Caps()
 
     def __post_init__(self) -> None:
@@ -233,11 +234,10 @@ class Lab:
             memory_options=none.Options(),
             model_id="scripted:it",
             model=self.model,
-            backend="fake",
+            backend=self.backend,
             backend_module=backend(),
             verifier=self.verifier,
             recordings=self.recordings,
-            pool=POOL,
             holdout_key="ab" * 32,
             seed=self.seed,
             budget=self.budget,

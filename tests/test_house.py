@@ -84,7 +84,7 @@ def test_nothing_catches_everything_but_the_boundaries() -> None:
 def test_public_names_have_docstrings() -> None:
     silent = []
     for path in tracked(".py"):
-        if path.is_relative_to(ROOT / "tests"):
+        if path.is_relative_to(ROOT / "tests") or path.match("prompts/examples/*/*/*.py"):
             continue
         tree = parsed(path)
         if tree.body and not ast.get_docstring(tree):
@@ -97,7 +97,7 @@ def test_public_names_have_docstrings() -> None:
             if (
                 public
                 and not ast.get_docstring(node)
-                and not (node.name == "reference" and "core" in path.parts)
+                and not (node.name == "reference" and {"core", "fewshot"} & set(path.parts))
             ):
                 silent.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
     assert silent == []

@@ -18,6 +18,7 @@ from kernelcoder.history import History, random_key
 from kernelcoder.memory import ContextItem
 from kernelcoder.models import Model
 from kernelcoder.prompts import Parts, render
+from kernelcoder.prompts.examples import choose
 from kernelcoder.recordings import Recordings
 from kernelcoder.records import Attempt, Message, Proposal, Request, Sampling
 from kernelcoder.task import Task
@@ -29,7 +30,7 @@ class Setting:
     """What is the same for all tasks of a cell.
 
     ``policy`` and ``memory`` are member modules with their filled ``*_options``. ``backend_module``
-    gives LANGUAGE and the contract; ``pool`` are the suite's tasks to take few-shot examples from.
+    gives LANGUAGE and the contract; ``fewshot`` is how many pairs of the library a prompt has.
     ``holdout_key`` is the cell's secret in hex; ``workers`` bounds parallel attempts of a task."""
 
     method: str
@@ -43,7 +44,6 @@ class Setting:
     backend_module: Any
     verifier: Verifier
     recordings: Recordings
-    pool: tuple[Task, ...]
     holdout_key: str
     seed: int
     budget: int
@@ -92,24 +92,6 @@ def keyed(setting: Setting, task: str, proposal: Proposal, ordinal: int, drafts:
     return dataclasses.replace(proposal, key=key)
 
 
-def examples(setting: Setting, task: Task) -> tuple[tuple[str, str], ...]:
-    """(title, source) of at most FEWSHOT solved tasks: never the task's own op nor one of its
-    category, one of each category, in an order fixed by the task's name alone."""
-    others = [
-        other
-        for other in setting.pool
-        if other.name != task.name
-        and other.category != task.category
-        and setting.backend in other.solutions
-    ]
-    others.sort(key=lambda other: random_key("few-shot", task.id, other.id))
-    chosen: dict[str, Task] = {}
-    for other in others:
-        chosen.setdefault(other.category, other)
-    picked = list(chosen.values())[: setting.fewshot]
-    return tuple((other.title, other.solutions[setting.backend]) for other in picked)
-
-
 def build(
     setting: Setting,
     task: Task,
@@ -126,7 +108,7 @@ def build(
         task=task,
         contract=setting.backend_module.contract(task),
         language=language,
-        examples=examples(setting, task),
+        examples=choose(setting.backend, task.category, task.name, setting.fewshot),
         parents=tuple((one, _feedback(one, language)) for one in parents),
         shown=tuple(by_ordinal[one] for one in proposal.shown),
         history=_lines(setting, history, proposal),
@@ -144,7 +126,7 @@ def build(
         key=proposal.key,
         task=task.id,
         role=proposal.role,
-        recipe=_recipe(task, language),
+        recipe=_recipe(task, getattr(setting.backend_module, "DIALECT", language)),
     )
     used = tuple(f"withheld:{item.id}" if item.withheld else item.id for item in context)
     return Asked(proposal, request, history.window, used)

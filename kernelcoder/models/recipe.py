@@ -25,18 +25,30 @@ from kernelcoder.records import Reply, Request, Usage
 language_model = False
 SERVED = "recipe:v1 (no language model)"
 
+# Fence tags of dialects: languages that are Python files.
+_TAGS = {"metal": "python", "triton": "python"}
+
 # Words of a verdict -> the slots a developer would suspect, the surest signs first.
 _SUSPECTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (r"data race|identical runs|barrier|nobody has written", ("barrier", "reduce", "lanes")),
+    (r"outside of a buffer|misaligned", ("bounds", "loop", "tail", "align", "layout", "grid")),
+    (r"launch|shared memory", ("threads", "outputs", "side", "grid")),
     (r"strides? (is |are )?ignored|as if contiguous", ("layout",)),
     (r"crashed|SIG(SEGV|BUS)|null pointer|memory that is not", ("align", "layout", "tail")),
-    (r"not written|left out|\btail\b|\blast \d|partial block", ("tail",)),
+    (r"not written|left out|\btail\b|\blast \d|partial block", ("tail", "grid", "loop")),
     (r"NaN of the input", ("nan",)),
     (r"NaN where|infinity where|overflow", ("algorithm", "acc", "variance", "nan")),
     (r": zero\b|negative", ("init",)),
-    (r"inaccurate|scaled by|approximation", ("approx", "root", "acc", "variance", "angles", "eps")),
+    (
+        r"inaccurate|scaled by|approximation",
+        ("approx", "root", "acc", "variance", "angles", "eps", "lanes", "barrier"),
+    ),
     (r"\bb?f16\b", ("acc",)),
     (r"tiny|subnormal|constant|shifted", ("eps", "variance", "root")),
-    (r"wrong values", ("pairing", "eps", "variance", "angles", "layout", "acc")),
+    (
+        r"wrong values",
+        ("pairing", "eps", "variance", "angles", "layout", "acc", "barrier", "lanes", "bounds"),
+    ),
     (r"timeout|processor time|too long", ("algorithm", "lanes", "threads")),
 )
 
@@ -96,9 +108,10 @@ def propose(request: Request) -> str:
     else:
         params = recipes.draw(recipe, rng)
     source = recipes.render(recipe, params)
-    if recipe.get("language") == "python":
-        return f"{said}\n\n```python\n{inline(source)}```\n"
-    return f"{said}\n\n```cpp\n{source}```\n"
+    language = str(recipe.get("language", "cpp"))
+    if language == "python":  # without kernels of its own: C++ that a Python file carries along
+        source = inline(source)
+    return f"{said}\n\n```{_TAGS.get(language, language)}\n{source}```\n"
 
 
 def parents_of(request: Request) -> list[tuple[dict[str, Value], str]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from kernelcoder.prompts.examples import Pair
 from kernelcoder.prompts.fences import fenced
 from kernelcoder.prompts.templates import fill
 from kernelcoder.records import Attempt, Message
@@ -23,7 +24,7 @@ DEFAULT_LIMIT = 24_000  # estimated tokens: fits every hosted model, and 32k loc
 class Parts:
     """What goes into one prompt.
 
-    ``examples`` are (title, source) of *other* tasks; ``parents`` are attempts with the feedback
+    ``examples`` are of operators that no task asks for; ``parents`` are attempts with the feedback
     on each; ``shown`` are further kernels; ``history`` becomes one line an attempt; ``context``
     are items of the memory, each with its id in front. ``baseline`` is the one quoted.
     """
@@ -31,7 +32,7 @@ class Parts:
     task: Task
     contract: str
     language: str
-    examples: tuple[tuple[str, str], ...] = ()
+    examples: tuple[Pair, ...] = ()
     parents: tuple[tuple[Attempt, str], ...] = ()
     shown: tuple[Attempt, ...] = ()
     history: tuple[Attempt, ...] = ()
@@ -68,7 +69,7 @@ def _guard(parts: Parts) -> None:
     if any(case.hidden for case in parts.task.visible):
         raise ValueError(f"{parts.task.id}: a hidden case stands among the visible ones")
     own = {source.strip() for source in parts.task.solutions.values()}
-    if any(source.strip() in own for _, source in parts.examples):
+    if any(pair.good.source.strip() in own for pair in parts.examples):
         raise ValueError(f"{parts.task.id}: its own solution was chosen as an example")
 
 
@@ -86,8 +87,8 @@ def _trim(parts: Parts) -> Parts | None:
 
 def _user(parts: Parts) -> str:
     sections = [_task(parts.task), fill("contract", contract=parts.contract.strip())]
-    for title, source in parts.examples:
-        sections.append(fill("example", title=title, code=fenced(source, parts.language)))
+    for pair in parts.examples:
+        sections.append(fill("example", **_pair(pair, parts.language)))
     if parts.context:
         items = "\n".join(f"- {item.strip()}" for item in parts.context)
         sections.append(fill("context", items=items))
@@ -104,6 +105,17 @@ def _user(parts: Parts) -> str:
     role = fill(f"roles/{parts.role}")
     sections.append(fill("instruction", instruction=role, language=parts.language))
     return "\n\n".join(sections)
+
+
+def _pair(pair: Pair, language: str) -> dict[str, str]:
+    return {
+        "title": pair.op.replace("_", " "),
+        "what": pair.what,
+        "why": pair.good.why,
+        "code": fenced(pair.good.source, language),
+        "wrong_why": pair.bad.why,
+        "wrong_code": fenced(pair.bad.source, language),
+    }
 
 
 def _task(task: Task) -> str:

@@ -16,7 +16,6 @@ from doubles import CELL, POOL, Lab, ScriptedModel, ToldVerifier, by_luck, fence
 from kernelcoder import ledger as ledgers
 from kernelcoder.budget import Caps
 from kernelcoder.contents import content_digest
-from kernelcoder.engine.asking import examples
 from kernelcoder.engine.calling import Stopped, Unreachable
 from kernelcoder.engine.search import Diverged, reopenable
 from kernelcoder.ledger import Event, Ledger
@@ -227,7 +226,7 @@ def test_a_changed_search_stops_with_a_difference(tmp_path: Path) -> None:
     some = lab(tmp_path, budget=6)
     with pytest.raises(Stopped):
         some.run(stop=stop, watch=lambda task, one, fresh: stop.set() if one.ordinal == 2 else None)
-    some.fewshot = 1
+    some.backend, some.fewshot = "cpu", 1  # a backend with examples
     with pytest.raises(Diverged) as caught:
         some.run()
     text = str(caught.value)
@@ -332,14 +331,6 @@ def test_cpu_seconds_are_not_charged_beside_the_wall_seconds_they_are_part_of() 
     seconds = {"compile": 0.5, "compile_cpu": 0.4, "check": 0.25}
     judged = dataclasses.replace(one, verdict=dataclasses.replace(one.verdict, seconds=seconds))
     assert spent(judged, Amount()).device_s == 0.75
-
-
-def test_examples_are_of_other_categories_and_fixed(tmp_path: Path) -> None:
-    setting = lab(tmp_path, fewshot=3).setting()
-    chosen = examples(setting, POOL[0])
-    assert sorted(title for title, _ in chosen) == ["matmul", "softmax"]
-    assert chosen == examples(setting, POOL[0])
-    assert len(examples(lab(tmp_path, fewshot=1).setting(), POOL[2])) == 1
 
 
 def test_the_feedback_carries_the_compiler_s_words(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from kernelcoder import prompts
 from kernelcoder.prompts import Parts, estimate_tokens, render
+from kernelcoder.prompts.examples import Example, Pair
 from kernelcoder.records import (
     ROLES,
     Attempt,
@@ -26,6 +27,7 @@ from kernelcoder.task import Arg, Case, Task
 
 OWN = 'extern "C" void kernel() { /* own solution */ }\n'
 OTHER = 'extern "C" void kernel() { /* solution of another task */ }\n'
+WRONG = 'extern "C" void kernel() { /* the same with a mistake */ }\n'
 
 
 def make_task(**changes: Any) -> Task:
@@ -70,11 +72,14 @@ def text_of(parts: Parts, limit: int = prompts.DEFAULT_LIMIT) -> str:
     return "\n".join(message.content for message in render(parts, limit))
 
 
+EXAMPLE = Pair(
+    "relu_squared", "y = max(x, 0)^2", Example(OTHER, "it is"), Example(WRONG, "a NaN is lost")
+)
 FULL = Parts(
     task=make_task(),
     contract="One C++20 file with `kernel`.",
     language="cpp",
-    examples=(("ReLU", OTHER),),
+    examples=(EXAMPLE,),
     parents=((attempt(4, 1.5), "Spends its time in expf."),),
     shown=(attempt(2, 1.1),),
     history=tuple(attempt(i) for i in range(6)),
@@ -127,8 +132,9 @@ def test_a_hidden_case_among_the_visible_is_refused() -> None:
 
 
 def test_the_own_solution_as_example_is_refused() -> None:
+    own = Example(OWN, "")
     with pytest.raises(ValueError, match="own solution"):
-        render(dataclasses.replace(FULL, examples=(("Softmax", OWN),)))
+        render(dataclasses.replace(FULL, examples=(dataclasses.replace(EXAMPLE, good=own),)))
 
 
 def test_examples_change_the_prompt() -> None:
@@ -136,6 +142,8 @@ def test_examples_change_the_prompt() -> None:
     assert OTHER.strip() in text_of(FULL)
     assert OTHER.strip() not in text_of(zero_shot)
     assert render(FULL) != render(zero_shot)
+    for part in (WRONG.strip(), "a NaN is lost", "y = max(x, 0)^2", "## Example: relu squared"):
+        assert part in text_of(FULL)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -171,7 +179,8 @@ def test_limit_is_kept_where_it_can_be() -> None:
 
 def test_sources_with_dollars_and_fences_arrive_unchanged() -> None:
     source = "// $title ${code}\n// ```\nint a;"
-    text = text_of(dataclasses.replace(FULL, examples=(("odd", source),)))
+    odd = dataclasses.replace(EXAMPLE, bad=Example(source, "odd"))
+    text = text_of(dataclasses.replace(FULL, examples=(odd,)))
     assert f"````cpp\n{source}\n````" in text
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernel recipes: C++ kernels with typed slots instead of decisions.
+"""Kernel recipes: kernels with typed slots instead of decisions.
 
-A task's ``recipe`` data names a family and what it needs (an expression, an operation). Each family
-is a module here with ``space(recipe) -> tuple[Slot, ...]`` and ``render(recipe, params) -> str``. A
+A task's ``recipe`` data names a family and what it needs (an expression, an operation), and
+the language where it is not C++. Each family of a language is a module here with
+``space(recipe) -> tuple[Slot, ...]`` and ``render(recipe, params) -> str``. A
 set of parameters fills every slot; rendered files carry theirs in a comment, so a kernel alone is
 enough to take up the search where it stands. The spaces hold fast, slow and wrong points on
 purpose: they are the choices and mistakes of people who write kernels.
@@ -16,7 +17,26 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kernelcoder.models.recipes import matmul, pointwise, reduce, rope, rownorm, slots
+from kernelcoder.models.recipes import (
+    cuda_matmul,
+    cuda_pointwise,
+    cuda_rope,
+    cuda_rows,
+    matmul,
+    metal_matmul,
+    metal_pointwise,
+    metal_rope,
+    metal_rows,
+    pointwise,
+    reduce,
+    rope,
+    rownorm,
+    slots,
+    triton_matmul,
+    triton_pointwise,
+    triton_rope,
+    triton_rows,
+)
 from kernelcoder.models.recipes.slots import Params, Slot, Value
 
 _FAMILIES = {
@@ -26,17 +46,47 @@ _FAMILIES = {
     "rope": rope,
     "matmul": matmul,
 }
-_MARK = re.compile(r"^// recipe: (\w+) (\{.*\})\s*$", re.MULTILINE)
+# Families of other languages than C++; what is not here takes C++ kernels.
+_LANGUAGES: Mapping[str, Mapping[str, Any]] = {
+    "cuda": {
+        "pointwise": cuda_pointwise,
+        "reduce": cuda_rows,
+        "rownorm": cuda_rows,
+        "rope": cuda_rope,
+        "matmul": cuda_matmul,
+    },
+    "metal": {
+        "pointwise": metal_pointwise,
+        "reduce": metal_rows,
+        "rownorm": metal_rows,
+        "rope": metal_rope,
+        "matmul": metal_matmul,
+    },
+    "triton": {
+        "pointwise": triton_pointwise,
+        "reduce": triton_rows,
+        "rownorm": triton_rows,
+        "rope": triton_rope,
+        "matmul": triton_matmul,
+    },
+}
+_MARK = re.compile(r"^(?://|#) recipe: (\w+) (\{.*\})\s*$", re.MULTILINE)
 
 __all__ = [
     "Params", "Slot", "Value", "complete", "cross", "draw", "instantiable", "parse", "perturb",
-    "render", "slots_of", "space",
+    "render","slots_of", "space",
 ]  # fmt: skip
+
+
+def _family(recipe: Mapping[str, Any]) -> Any:
+    """The module that renders this data, or None."""
+    families = _LANGUAGES.get(str(recipe.get("language")), _FAMILIES)
+    return families.get(str(recipe.get("family")))
 
 
 def slots_of(recipe: Mapping[str, Any]) -> tuple[Slot, ...]:
     """The slots with weights and safe choices. Raises ``ValueError`` for an unknown recipe."""
-    family = _FAMILIES.get(str(recipe.get("family")))
+    family = _family(recipe)
     if family is None:
         known = ", ".join(_FAMILIES)
         raise ValueError(f"unknown recipe family {recipe.get('family')!r}; one of {known}")
@@ -83,10 +133,10 @@ def complete(recipe: Mapping[str, Any], params: Params) -> dict[str, Value]:
 
 
 def render(recipe: Mapping[str, Any], params: Params) -> str:
-    """A whole C++ file. Slots missing in ``params`` take their safe choice, unknown ones are
+    """A whole file. Slots missing in ``params`` take their safe choice, unknown ones are
     dropped; a value outside the space raises ``ValueError``."""
     full = complete(recipe, params)
-    source: str = _FAMILIES[str(recipe["family"])].render(recipe, full)
+    source: str = _family(recipe).render(recipe, full)
     return source
 
 

@@ -14,7 +14,7 @@ _TEXT = {
     for path in sorted(_FOLDER.rglob("*.md"))
 }
 
-TEMPLATES_DIGEST: str = sha256("\0".join(f"{name}\0{text}" for name, text in _TEXT.items()))
+DIGEST: str = sha256("\0".join(f"{name}\0{text}" for name, text in _TEXT.items()))
 
 
 def fill(name: str, /, **values: object) -> str:
