@@ -20,6 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kernelcoder.verify.patience import answered
+
 if TYPE_CHECKING:
     from kernelcoder.verify.cgroups import Group
     from kernelcoder.verify.watchdog import Watchdog
@@ -289,7 +291,7 @@ class Child:
             raise self._over(Died) from None
 
     def _await(self, nonce: int, kind: int, deadline: float) -> None:
-        if not self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        if not answered(self._poll, self.cpu_ns, deadline):
             raise TimedOut(self.finish())
         token = os.read(self._done, _TOKEN.size)
         if not token:

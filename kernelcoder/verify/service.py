@@ -328,7 +328,7 @@ class KernelVerifier:
     def retime(self, task: Task, candidates: Sequence[Candidate], key: str) -> list[Finalist]:
         """Judge again on hidden cases no attempt has met (``key`` is a fresh one), then re-time; a
         finalist that fails either keeps no timing and says why."""
-        if self._timer is None:
+        if self._timer is None or self._builder.mode != "native":
             return [Finalist(c.sha, None, None, "timing is switched off") for c in candidates]
         found: dict[str, Finalist] = {}
         ready: list[tuple[str, Built]] = []
