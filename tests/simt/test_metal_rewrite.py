@@ -88,7 +88,7 @@ def test_lines_stay(text: str) -> None:
 
 
 REQUEST = {
-    "name": "my kernel",
+    "name": "my_kernel",
     "source": "out[0] = x[0] + s;",
     "header": "",
     "inputs": [["x", "float32", False], ["s", "float32", True]],
