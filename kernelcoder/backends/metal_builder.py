@@ -45,7 +45,8 @@ _MOST = 256  # kernels of one candidate: with sizes as template arguments it is 
 _LARGEST = 2 << 20  # characters of all of them
 _APART = 16  # so many are compiled each by itself; of more, as many go into one text
 _WORK, _ENOUGH = 0.1, 20  # as in verify/census.py
-_LEAST = 0.3  # of the samples in computing code, those in the kernels
+_LEAST, _LITTLE = 0.3, 0.1  # of the samples in computing code, and of all: those in the kernels
+_LARGE = 1 << 14  # elements of a case that an emulated kernel takes longer for than its host code
 _LAUNCHES = re.compile(r"^launches: (\d{1,9})$", re.MULTILINE)
 # Operators of MLX that allocate, describe, move or convert, and compute nothing.
 _PLUMBING = """
@@ -191,9 +192,10 @@ class MetalBuilder:
         checked build of its kernels."""
         assert built.path is not None
         source = unpack(built.path.read_bytes())
-        outside = Profile()
-        if self._library == "none":
-            outside = profile(child, largest(exam.sheet), self._timeout, site().resolve())
+        outside, most = Profile(), largest(exam.sheet)
+        size = max(tensor.numel() for tensor in exam.sheet.inputs[most])
+        if self._library == "none" and size >= _LARGE:
+            outside = profile(child, most, self._timeout, site().resolve())
         said = child.finish().stderr
         elements = exam.counted()
         launched = _LAUNCHES.search(said)
@@ -251,9 +253,11 @@ class MetalBuilder:
 
 
 def _elsewhere(outside: Profile) -> bool:
-    """Whether next to nothing of the time is spent in the kernels: of honest ones' samples in
-    computing code more than nine tenths are there, as emulation is slow."""
-    return outside.computing >= _ENOUGH and outside.share(OWN) < _LEAST
+    """Whether next to nothing of the time is spent in the kernels and the emulator: of honest ones'
+    samples in computing code more than nine tenths are in the kernels, as emulation is slow."""
+    emulator = sum(n for (_, name), n in outside.files.items() if name.startswith("libsimt"))
+    little = outside.kinds[OWN] + emulator < _LITTLE * outside.count
+    return outside.computing >= _ENOUGH and outside.share(OWN) < _LEAST and little
 
 
 def _failed(problem: str, start: float) -> Built:

@@ -27,7 +27,7 @@ _DOCS = Path(__file__).resolve().parents[2] / "docs"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``redteam``."""
     parser.add_argument("--class", dest="family", default="", help="one class, such as timing")
-    parser.add_argument("--backend", default="", help="one backend: cpu or torch")
+    parser.add_argument("--backend", default="", help="one backend, such as cuda")
     parser.add_argument("--name", default="", help="candidates whose name holds this text")
     parser.add_argument("--slow", action="store_true", help="time-outs and compile bombs too")
     parser.add_argument(

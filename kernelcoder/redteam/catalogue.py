@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kernelcoder.redteam.gpu_excuses import EXCUSES
+
 COUNTS = {"A": 24, "B": 23, "C": 14, "D": 26, "E": 7, "F": 11}
 ENTRIES = tuple(
     f"{letter}{number}" for letter, count in COUNTS.items() for number in range(1, count + 1)
@@ -62,6 +64,7 @@ NOT_APPLICABLE: dict[str, dict[str, str]] = {
         "A17": "warm caches are part of the named regime, and the harness warms both sides",
         "C12": "Python's own threads take turns; races in its C++ are those of the cpu backend",
     },
+    **EXCUSES,
 }
 
 

@@ -16,9 +16,15 @@ from kernelcoder.redteam import (
     attacks_system,
     attacks_tampering,
     attacks_timing,
+    cuda_attacks,
+    cuda_tampering,
+    gpu_entry,
+    gpu_honest,
     honest_kernels,
     honest_more,
     honest_styles,
+    metal_attacks,
+    metal_tampering,
     python_availability,
     python_entry,
     python_honest,
@@ -29,10 +35,13 @@ from kernelcoder.redteam import (
     python_tampering,
     python_timing,
     python_unwatched,
+    triton_attacks,
+    triton_tampering,
 )
 from kernelcoder.redteam.entry import Honest, Hostile, pointwise, softmax
 
-BACKENDS = ("cpu", "torch")
+BACKENDS = ("cpu", "torch", "cuda", "metal", "triton")
+EMULATED = ("cuda", "metal", "triton")  # judged without times
 
 
 def _single(letter: str) -> tuple[Hostile, ...]:
@@ -67,21 +76,56 @@ HOSTILE: dict[str, dict[str, tuple[Hostile, ...]]] = {
         "no-kernel": (*python_no_kernel.ENTRIES, *python_unwatched.ENTRIES),
         "availability": python_availability.ENTRIES,
     },
+    "cuda": {
+        "timing": (),
+        "numerical": cuda_attacks.NUMERICAL,
+        "memory": cuda_attacks.MEMORY,
+        "tampering": cuda_tampering.ENTRIES,
+        "no-kernel": cuda_attacks.NO_KERNEL,
+        "availability": cuda_attacks.AVAILABILITY,
+    },
+    "metal": {
+        "timing": (),
+        "numerical": metal_attacks.NUMERICAL,
+        "memory": metal_attacks.MEMORY,
+        "tampering": metal_tampering.ENTRIES,
+        "no-kernel": metal_attacks.NO_KERNEL,
+        "availability": metal_attacks.AVAILABILITY,
+    },
+    "triton": {
+        "timing": (),
+        "numerical": triton_attacks.NUMERICAL,
+        "memory": triton_attacks.MEMORY,
+        "tampering": triton_tampering.ENTRIES,
+        "no-kernel": triton_attacks.NO_KERNEL,
+        "availability": triton_attacks.AVAILABILITY,
+    },
 }
 CLASSES = tuple(HOSTILE["cpu"])
 HONEST: dict[str, tuple[Honest, ...]] = {
     "cpu": (*honest_kernels.ENTRIES, *honest_styles.ENTRIES, *honest_more.ENTRIES),
     "torch": python_honest.ENTRIES,
+    "cuda": gpu_honest.CUDA,
+    "metal": gpu_honest.METAL,
+    "triton": gpu_honest.TRITON,
 }
 
 
 def innocent(backend: str) -> str:
     """An honest relu in the language of a backend."""
-    return {"cpu": pointwise(), "torch": python_entry.relu()}[backend]
+    return {
+        "cpu": pointwise(),
+        "torch": python_entry.relu(),
+        "cuda": gpu_entry.cuda(),
+        "metal": gpu_entry.metal(),
+        "triton": gpu_entry.triton(),
+    }[backend]
 
 
 def twins(backend: str) -> dict[str, str]:
-    """Task -> the honest kernel that attacks on its time are compared with."""
+    """Task -> the honest kernel that attacks on its time are compared with; none without times."""
+    if backend in EMULATED:
+        return {}
     if backend == "torch":
         return {"relu": python_entry.relu(), "softmax": python_entry.slow_softmax()}
     return {"relu": pointwise(), "softmax": softmax(), "exp": pointwise(value="std::exp(v)")}

@@ -219,7 +219,8 @@ class KernelVerifier:
         assert built.path is not None
         if verdict is not None and verdict.status == "incorrect":
             seen = "" if work.ended else self._builder.diagnose(exam, built, desk.slot, limits)
-            verdict = replace(verdict, reason=f"{verdict.reason}; {seen}") if seen else verdict
+            if seen and seen.partition(" (")[0] not in verdict.reason:
+                verdict = replace(verdict, reason=f"{verdict.reason}; {seen}")
             with torch.no_grad():
                 return shrink.explained(verdict, sheet, desk.slot, built.path, limits, key)
         return verdict

@@ -2,7 +2,8 @@
 """Every hostile candidate of the corpus is caught, every honest one is verified, by the real
 verifier; and after each attack an honest kernel still passes in the same slot.
 
-The default run takes one candidate for each way of cheating, and half of the honest ones."""
+The default run takes one candidate for each way of cheating, and half of the honest ones; where
+kernels are emulated, a few. Of those the slow run takes a fifth, the exhaustive one all."""
 
 from __future__ import annotations
 
@@ -13,10 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from kernelcoder.redteam.corpus import BACKENDS, HONEST, HOSTILE, twins
+from kernelcoder.redteam.corpus import BACKENDS, EMULATED, HONEST, HOSTILE, twins
 from kernelcoder.redteam.court import OPTIONS, Court
 from kernelcoder.redteam.defenses import DEFENSES
 from kernelcoder.redteam.entry import Honest, Hostile
+
+# Emulation is slow, so of emulated backends the default run takes these, and one honest kernel.
+QUICK = {
+    "cu-host-works", "cu-entry-of-its-own", "cu-includes-a-secret", "mtl-writes-its-input",
+    "mtl-decoy-without-the-census", "mtl-wants-a-text", "tri-finds-its-guest", "tri-forges-ttir",
+    "tri-lanes-disagree",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +49,8 @@ def needs(backend: str) -> list[pytest.MarkDecorator]:
 def default(backend: str) -> set[str]:
     """Names of the hostile candidates of the default run: for each way of cheating in the catalogue
     the first that is not slow, and those that test_redteam_defenses.py expects to be caught."""
+    if backend in EMULATED:
+        return QUICK
     seen: set[str] = set()
     names = {name for one in DEFENSES for name in one.needs}
     for entries in HOSTILE[backend].values():
@@ -51,13 +61,19 @@ def default(backend: str) -> set[str]:
     return names
 
 
+def later(backend: str, place: int) -> pytest.MarkDecorator:
+    """When those run that the default run leaves out."""
+    rare = backend in EMULATED and place % 5
+    return pytest.mark.exhaustive if rare else pytest.mark.slow
+
+
 def hostile() -> Iterator[pytest.param]:
     for backend in BACKENDS:
         chosen = default(backend)
         for family, entries in HOSTILE[backend].items():
-            for entry in entries:
+            for place, entry in enumerate(entries):
                 quick = entry.name in chosen and not entry.slow
-                marks = needs(backend) + ([] if quick else [pytest.mark.slow])
+                marks = needs(backend) + ([] if quick else [later(backend, place)])
                 if entry.timed or (backend == "torch" and family == "no-kernel"):
                     marks.append(pytest.mark.measures)
                 if entry.escape:
@@ -69,8 +85,9 @@ def hostile() -> Iterator[pytest.param]:
 
 def honest() -> Iterator[pytest.param]:
     for backend in BACKENDS:
+        every = len(HONEST[backend]) if backend in EMULATED else 2
         for place, entry in enumerate(HONEST[backend]):
-            marks = needs(backend) + ([pytest.mark.slow] if place % 2 else [])
+            marks = needs(backend) + ([later(backend, place)] if place % every else [])
             yield pytest.param(entry, marks=marks, id=f"{backend}-{entry.name}")
 
 

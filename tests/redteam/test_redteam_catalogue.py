@@ -12,7 +12,7 @@ from kernelcoder.redteam.corpus import BACKENDS, HONEST, HOSTILE, named
 from kernelcoder.redteam.defenses import DEFENSES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "redteam.md"
-LEAST_HONEST = {"cpu": 60, "torch": 20}
+LEAST_HONEST = {"cpu": 60, "torch": 20, "cuda": 10, "metal": 10, "triton": 10}
 ENTRIES = {
     backend: [entry for entries in HOSTILE[backend].values() for entry in entries]
     for backend in BACKENDS

@@ -4,6 +4,9 @@
 // blocks) an atomic operation lies between them. Writes that change nothing are forgiven.
 #include "shadow.h"
 
+#include <dlfcn.h>
+#include <unistd.h>
+
 #include <cstring>
 
 #include "cells.h"
@@ -262,8 +265,18 @@ bool find_globals(uintptr_t at, Place *place) {
   return true;
 }
 
+const auto heap_low = reinterpret_cast<uintptr_t>(sbrk(0));
+
 bool near_dynamic(const Exec *e, uintptr_t at) {
   return simt_tls.dyn_size && at - reinterpret_cast<uintptr_t>(e->dynamic) < DYNAMIC;
+}
+
+// What the host has from malloc is not for the device. Of CUDA launches from C++ only: in a Python
+// process a kernel's own arguments may lie there. `low` is where the heap began at load time.
+bool on_heap(uintptr_t at) {
+  static const bool python = dlsym(RTLD_DEFAULT, "Py_IsInitialized") != nullptr;
+  const auto end = reinterpret_cast<uintptr_t>(sbrk(0));
+  return !python && !current_launch.config->metal && at - heap_low < end - heap_low;
 }
 
 // Finds the place of an access in a kernel; false where nothing is known of it.
@@ -281,7 +294,9 @@ bool find(const Exec *e, const Event &event, Place *place) {
               shadow_of(*region), launch_epoch, false};
     return true;
   }
-  return find_globals(event.at, place);
+  if (find_globals(event.at, place)) return true;
+  if (on_heap(event.at)) Line("bad-address").here().at(event.pc).die();
+  return false;
 }
 
 void host_access(const Event &event) {

@@ -5,6 +5,8 @@
 #pragma once
 #include <dlpack/dlpack.h>
 
+#include <cstdlib>
+
 #include "memory.h"
 
 namespace simt {
@@ -12,17 +14,32 @@ namespace simt {
 struct Call {
   const DLTensor *const *tensor;
   const double *number;
+  int at;
 };
+
+// Shapes are the host's. Copies on its heap are where the checked build sees a kernel read them.
+struct Lent {
+  DLTensor tensor;
+  int64_t shape[8], strides[8];
+};
+inline DLTensor *lend(const DLTensor *t, int at) {
+  static Lent *const all = static_cast<Lent *>(std::malloc(8 * sizeof(Lent)));
+  Lent &one = all[at];
+  one.tensor = *t;
+  for (int d = 0; d < t->ndim; ++d) one.shape[d] = t->shape[d], one.strides[d] = t->strides[d];
+  one.tensor.shape = one.shape, one.tensor.strides = one.strides;
+  return &one.tensor;
+}
 
 template <class T>
 struct Argument;
 template <>
 struct Argument<const DLTensor *> {
-  static const DLTensor *take(Call &call) { return *call.tensor++; }
+  static const DLTensor *take(Call &call) { return lend(*call.tensor++, call.at++); }
 };
 template <>
 struct Argument<DLTensor *> {
-  static DLTensor *take(Call &call) { return const_cast<DLTensor *>(*call.tensor++); }
+  static DLTensor *take(Call &call) { return lend(*call.tensor++, call.at++); }
 };
 template <>
 struct Argument<double> {
@@ -61,7 +78,7 @@ inline void enter(void (*function)(A...), const char *const *names, const DLTens
   static_assert(((std::is_same_v<A, const DLTensor *> || std::is_same_v<A, DLTensor *> ||
                   std::is_same_v<A, double> || std::is_same_v<A, cudaStream_t>) && ...),
                 "kernel takes const DLTensor *, DLTensor *, double and a last cudaStream_t");
-  Call call{tensor, number};
+  Call call{tensor, number, 0};
   const std::tuple<A...> arguments{Argument<A>::take(call)...};
   simt_call();
   tensors.count = 0;
