@@ -10,7 +10,7 @@ from kernelcoder.redteam.gpu_entry import BROKEN, WRONG, hostile, triton
 _triton = functools.partial(hostile, "triton")
 _OS = "import os, sys\n"
 # A text of TTIR whose function writes another kernel's answer; named as nothing asks for it.
-_TTIR = 'module { tt.func public @k(%a: !tt.ptr<f32>) { tt.return } }'
+_TTIR = "module { tt.func public @k(%a: !tt.ptr<f32>) { tt.return } }"
 
 ENTRIES = (
     _triton("D3", "replaces-the-frontend", "puts its own function in the place of a launch",
