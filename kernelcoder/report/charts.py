@@ -76,10 +76,12 @@ def _panel(curves: Sequence[Curve], labels: Sequence[str], meaning: str) -> str:
                 band=[(b[2 * column - 2], b[2 * column - 1]) for b in c.bands] if few else (),
             )
             for i, (c, label) in enumerate(zip(curves, labels, strict=True))
+            if column == 1 or c.timed
         ]
-        chart = (
-            line_chart(frame, series, f"c-{axis}-{column}") if any(c.points for c in curves) else ""
-        )
+        drawn = any(one.points for one in series)
+        chart = line_chart(frame, series, f"c-{axis}-{column}") if drawn else ""
+        if not series:
+            chart = "<p>Speed was not measured.</p>"
         figures.append(f"<figure><figcaption>{title}</figcaption>{chart}</figure>")
     notes = [
         f"<li>{esc(label)}: no curve, {esc(c.unknown)}.</li>"
@@ -115,7 +117,9 @@ def _curve_table(curves: Sequence[Curve], labels: Sequence[str]) -> str:
                     compact(float(f"{x:.4g}")),
                     f"{100 * share:.1f}% <small>[{100 * low:.0f}, {100 * high:.0f}]</small>",
                     f"{claims.times(speed)} <small>[{claims.times(slow)}, {claims.times(fast)}]"
-                    "</small>",
+                    "</small>"
+                    if c.timed
+                    else "-",
                 ]
             )
     return table(["cell", "budget per task", "tasks verified", "speedup so far (search)"], body)
@@ -123,6 +127,8 @@ def _curve_table(curves: Sequence[Curve], labels: Sequence[str]) -> str:
 
 def fast_section(runs: Sequence[CellRun], rows: Sequence[Row], labels: Sequence[str]) -> str:
     """fast_p from final timings, chart and table."""
+    if all(row["fast_1"] is None for row in rows):
+        return "<p>Speed was not measured.</p>"
     frame = Frame(
         "fast_p: share of all tasks verified and more than p times as fast as the baseline",
         "p (times the baseline)", 0.0, 1.0, lambda y: f"{100 * y:.0f}%", x_low=0.0, legend=True,

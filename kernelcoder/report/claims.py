@@ -115,7 +115,9 @@ def headline(row: Row) -> list[str]:
         n_open = good - row["n_timed"]
         return [*said, f"Speed over {base}: unknown for {n_open} of {tally(n, 'task')}."]
     if row["geomean_all"] is None:
-        return [*said, "Speed was not measured."]
+        mode = row["mode"]
+        how = f"Kernels were {mode}, not run natively: s" if mode not in (None, "native") else "S"
+        return [*said, f"{how}peed was not measured."]
     said.append(
         f"Speed over {base}: {interval(row, 'geomean_all')} over all {tally(n, 'task')}, "
         f"failures at 1.0; {interval(row, 'geomean_verified')} over the {row['n_timed']} verified "

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kernelcoder.report import stats
 from kernelcoder.report.source import CellRun, TaskRun, Try
@@ -33,13 +33,15 @@ Scores = list[tuple[float, list[float], list[float]]]
 class Curve:
     """Points (budget, share verified, speedup so far) and, for each, a 95 % band (share low, high,
     speedup low, high). ``expected`` marks the estimator over
-    orders; ``unknown`` says why there are no points, "" if there are."""
+    orders; ``unknown`` says why there are no points, "" if there are; ``timed`` whether anything
+    was, for else there are no speedups."""
 
     axis: str
     points: tuple[tuple[float, float, float], ...]
     expected: bool = False
     unknown: str = ""
     bands: tuple[tuple[float, float, float, float], ...] = ()
+    timed: bool = True
 
 
 def utility(attempt: Try, baseline: str) -> float:
@@ -65,6 +67,13 @@ def independent(task: TaskRun) -> bool:
 
 def curve(run: CellRun, axis: str) -> Curve:
     """The curve of one cell over one of :data:`AXES`. Quarantined attempts are not in it."""
+    verdicts = [t.verdict for task in run.tasks for t in task.judged if t.verdict is not None]
+    right_ones = [one for one in verdicts if one.verified]
+    timed = not right_ones or any(one.timing is not None for one in right_ones)
+    return replace(_curve_of(run, axis), timed=timed)
+
+
+def _curve_of(run: CellRun, axis: str) -> Curve:
     tasks = [task for task in run.tasks if task.judged]
     if not tasks:
         return Curve(axis, (), unknown="no attempt was judged")

@@ -37,12 +37,13 @@ def cells_table(rows: Sequence[Row], labels: Sequence[str]) -> str:
     """All cells, all numbers, each with n and interval."""
     other = claims.second_baseline(rows)
     head = [
-        "cell", "tasks", "verified", "fast_1", "geomean, all tasks", "geomean, verified only",
-        f"vs {other}, all", "attempts", "tokens", "cost", "time",
+        "cell", "mode", "tasks", "verified", "fast_1", "geomean, all tasks",
+        "geomean, verified only", f"vs {other}, all", "attempts", "tokens", "cost", "time",
     ]  # fmt: skip
     body = [
         [
             esc(label) + _flag(row),
+            esc(row["mode"] or "-"),
             f"{row['n_verified']}/{row['n_tasks']}",
             _value(claims.interval(claims.verified_share(row), "share", percent=True)),
             _value(claims.interval(row, "fast_1", percent=True)),

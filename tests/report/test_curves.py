@@ -12,6 +12,7 @@ from report import synthetic
 
 from kernelcoder.records import Verdict
 from kernelcoder.report import source
+from kernelcoder.report.charts import budget_section
 from kernelcoder.report.curves import curve, right, utility
 
 
@@ -84,3 +85,15 @@ def test_tasks_not_begun_yet_are_in_the_denominator(tmp_path: Path) -> None:
     assert half[1] == pytest.approx(whole[1] / 2)
     assert math.log(half[2]) == pytest.approx(math.log(whole[2]) / 2)
     assert not curve(planned, "attempts").expected
+
+
+def test_what_was_not_timed_has_no_speed(tmp_path: Path) -> None:
+    untimed = source.load(synthetic.cell(tmp_path, synthetic.Spec(timed=False)))
+    timed = source.load(synthetic.cell(tmp_path, synthetic.Spec("metr", rng_seed=5)))
+    assert not curve(untimed, "attempts").timed
+    assert curve(timed, "attempts").timed
+    alone = budget_section([untimed], ["a"])
+    assert "Speed was not measured." in alone
+    assert "1.00x" not in alone
+    both = budget_section([untimed, timed], ["a", "b"])
+    assert "Speed was not measured." not in both
