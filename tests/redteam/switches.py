@@ -22,6 +22,7 @@ from kernelcoder.verify import (
     arena,
     census,
     child,
+    exam,
     guards,
     judging,
     properties,
@@ -104,9 +105,9 @@ def _not_poisoned(bench: Workbench) -> None:
 
 def _one_edge(late: bool) -> Callable[[Workbench], None]:
     """All calls have their tensors at the same edge of a page."""
-    made = judging._call
+    made = exam._call
     return lambda bench: bench.patch.setattr(
-        judging, "_call", lambda sheet, index, _: made(sheet, index, late)
+        exam, "_call", lambda sheet, index, _: made(sheet, index, late)
     )
 
 
