@@ -286,17 +286,25 @@ bool find(const Exec *e, const Event &event, Place *place) {
     const auto low = reinterpret_cast<uintptr_t>(simt_tls.dyn);
     outside(event, shared_word(), "shared", static_cast<long>(event.at - low), simt_tls.dyn_size);
   }
+  // What lies near a region may be something else that is known: the object's own variables do.
   long offset = 0;
-  if (Region *region = find_region(event.at, &offset)) {
-    if (offset < 0 || static_cast<size_t>(offset) + event.bytes > region->bytes)
+  Region *region = find_region(event.at, &offset);
+  const bool inside = region && offset >= 0 && static_cast<size_t>(offset) < region->bytes;
+  if (!inside && find_globals(event.at, place)) return true;
+  if (region) {
+    if (!inside || static_cast<size_t>(offset) + event.bytes > region->bytes)
       outside(event, region->name, "global", offset, region->bytes);
     *place = {region->name, "global", reinterpret_cast<uintptr_t>(region->base), region->bytes,
               shadow_of(*region), launch_epoch, false};
     return true;
   }
-  if (find_globals(event.at, place)) return true;
   if (on_heap(event.at)) Line("bad-address").here().at(event.pc).die();
   return false;
+}
+
+// Whether a region has all these bytes; the one that find_region finds may only be near.
+bool holds(const Region &region, long offset, size_t bytes) {
+  return offset >= 0 && static_cast<size_t>(offset) + bytes <= region.bytes;
 }
 
 void host_access(const Event &event) {
@@ -346,9 +354,10 @@ void shadow_copy(void *to, const void *from, size_t bytes) {
   if (!enabled) return;
   long target = 0, source = 0;
   Region *into = find_region(reinterpret_cast<uintptr_t>(to), &target);
-  if (!into || !into->writable) return;
+  if (!into || !into->writable || !holds(*into, target, bytes)) return;
   Shadow *shadow = shadow_of(*into);
   const Region *out = from ? find_region(reinterpret_cast<uintptr_t>(from), &source) : nullptr;
+  if (out && !holds(*out, source, bytes)) out = nullptr;
   for (size_t i = 0; i < bytes; ++i)
     shadow->define(static_cast<size_t>(target) + i,
                    !out || !out->writable || !out->shadow ||
@@ -361,6 +370,8 @@ void shadow_access(const volatile void *address, size_t bytes, Access access, co
   const Exec *e = exec;
   if (!simt_tls.in_kernel) return host_access(event);
   if (at - reinterpret_cast<uintptr_t>(e->stacks) < STACK * MAX_THREADS) return;
+  // Values of a warp's lanes lie in here, and a tensor may happen to lie close behind it.
+  if (at - reinterpret_cast<uintptr_t>(e) < sizeof *e) return;
   settle();
   const Place *place = known(at);
   if (!place) {
