@@ -63,11 +63,7 @@ NUMERICAL = (
                " if (many < 1024) seen[many++] = n;")),
     _cuda("B2", "leaves-rounding-changed", "leaves the processor in another rounding mode",
           cuda("#include <cfenv>", last="std::fesetround(FE_UPWARD);")),
-    careless("cuda", "B12", "layernorm", "ignores_bias"),
-    careless("cuda", "B12", "rmsnorm", "ignores_weight"),
-    careless("cuda", "B22", "layernorm", "one_pass_variance"),
-    careless("cuda", "B22", "sum_last", "half_accumulator"),
-    careless("cuda", "B23", "softmax", "no_max_subtraction"),
+    *careless("cuda"),
 )  # fmt: skip
 
 MEMORY = (

@@ -178,11 +178,24 @@ def hostile(
     )  # fmt: skip
 
 
-def careless(backend: str, ids: str, task: str, mistake: str) -> Hostile:
-    """A kernel of a task that leaves out what the inputs of lesser judges do not show."""
-    source = core.load(task).wrong[backend][mistake]
-    name = mistake.replace("_", "-")
-    return hostile(backend, ids, f"{task}-{name}", name.replace("-", " "), source, task=task)
+_CARELESS = (
+    ("B12", "layernorm", "ignores_bias"),
+    ("B12", "rmsnorm", "ignores_weight"),
+    ("B22", "layernorm", "one_pass_variance"),
+    ("B22", "sum_last", "half_accumulator"),
+    ("B23", "softmax", "no_max_subtraction"),
+)
+
+
+def careless(backend: str) -> tuple[Hostile, ...]:
+    """Kernels of tasks that leave out what the inputs of lesser judges do not show."""
+    found = []
+    for ids, task, mistake in _CARELESS:
+        source = core.load(task).wrong[backend][mistake]
+        name = mistake.replace("_", "-")
+        said = name.replace("-", " ")
+        found.append(hostile(backend, ids, f"{task}-{name}", said, source, task=task))
+    return tuple(found)
 
 
 def honest(backend: str, name: str, looks: str, source: str, task: str = "relu") -> Honest:

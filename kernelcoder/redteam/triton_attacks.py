@@ -43,11 +43,7 @@ NUMERICAL = (
     _triton("B2", "leaves-rounding-changed", "leaves the processor in another rounding mode",
             triton(before="import ctypes\n", host="launch(x, y)\n"
                    "ctypes.CDLL(None).fesetround(0x800)\nreturn y")),
-    careless("triton", "B12", "layernorm", "ignores_bias"),
-    careless("triton", "B12", "rmsnorm", "ignores_weight"),
-    careless("triton", "B22", "layernorm", "one_pass_variance"),
-    careless("triton", "B22", "sum_last", "half_accumulator"),
-    careless("triton", "B23", "softmax", "no_max_subtraction"),
+    *careless("triton"),
 )  # fmt: skip
 
 MEMORY = (

@@ -66,7 +66,9 @@ def pair(backend: str, op: str) -> examples.Pair:
     return next(one for one in found if one.op == op)
 
 
-def right_and_wrong(judge: Callable[[str, str, str], Verdict], backend: str, op: str) -> None:
+def assert_right_and_wrong(
+    judge: Callable[[str, str, str], Verdict], backend: str, op: str
+) -> None:
     both = pair(backend, op)
     verdict = judge(backend, op, both.good.source)
     bad = [f"{case.name}: {case.cause}" for case in verdict.cases if not case.ok]
@@ -82,7 +84,7 @@ def right_and_wrong(judge: Callable[[str, str, str], Verdict], backend: str, op:
 def test_a_pair_is_right_and_wrong(
     judge: Callable[[str, str, str], Verdict], backend: str, op: str
 ) -> None:
-    right_and_wrong(judge, backend, op)
+    assert_right_and_wrong(judge, backend, op)
 
 
 @pytest.mark.slow
@@ -90,4 +92,4 @@ def test_a_pair_is_right_and_wrong(
 def test_a_further_pair_is_right_and_wrong(
     judge: Callable[[str, str, str], Verdict], backend: str, op: str
 ) -> None:
-    right_and_wrong(judge, backend, op)
+    assert_right_and_wrong(judge, backend, op)

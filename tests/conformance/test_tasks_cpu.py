@@ -57,7 +57,7 @@ def test_solution_is_verified(verifier: KernelVerifier, name: str) -> None:
     assert verdict.verified, (verdict.reason, bad)
 
 
-def rejected(verifier: KernelVerifier, name: str, kernel: str, key: str) -> None:
+def assert_rejected(verifier: KernelVerifier, name: str, kernel: str, key: str) -> None:
     verdict = judge(verifier, name, _wrong(name)[kernel], key)
     assert verdict.status in ("incorrect", "crashed"), (verdict.status, verdict.reason, verdict.log)
     failed = [case for case in verdict.cases if not case.ok]
@@ -68,13 +68,13 @@ def rejected(verifier: KernelVerifier, name: str, kernel: str, key: str) -> None
 
 @pytest.mark.parametrize(("name", "kernel"), wrong(few=True))
 def test_wrong_kernel_is_rejected(verifier: KernelVerifier, name: str, kernel: str) -> None:
-    rejected(verifier, name, kernel, KEY)
+    assert_rejected(verifier, name, kernel, KEY)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "kernel"), wrong(few=False))
 def test_further_wrong_kernel_is_rejected(verifier: KernelVerifier, name: str, kernel: str) -> None:
-    rejected(verifier, name, kernel, KEY)
+    assert_rejected(verifier, name, kernel, KEY)
 
 
 @pytest.mark.slow
@@ -84,7 +84,7 @@ def test_whatever_the_key(verifier: KernelVerifier, name: str, key: str) -> None
     """Detection rests on the families of cases, not on a lucky draw."""
     assert judge(verifier, name, core.load(name).solutions["cpu"], key).verified
     for kernel in _wrong(name):
-        rejected(verifier, name, kernel, key)
+        assert_rejected(verifier, name, kernel, key)
 
 
 @pytest.mark.parametrize("name", core.names())

@@ -82,7 +82,7 @@ def once() -> list[tuple[str, str, str]]:
     return [found for kernel, found in last.items() if kernel not in IN_VALUES]
 
 
-def right(judge: Judge, backend: str, name: str, small: bool) -> None:
+def assert_right(judge: Judge, backend: str, name: str, small: bool) -> None:
     verdict = judge(backend, name, core.load(name).solutions[backend], small)
     bad = [f"{case.name}: {case.cause}" for case in verdict.cases if not case.ok]
     assert verdict.verified, (verdict.reason, verdict.log, bad)
@@ -90,7 +90,7 @@ def right(judge: Judge, backend: str, name: str, small: bool) -> None:
     assert verdict.mode == "native" or verdict.timing is None
 
 
-def rejected(judge: Judge, backend: str, name: str, kernel: str) -> None:
+def assert_rejected(judge: Judge, backend: str, name: str, kernel: str) -> None:
     verdict = judge(backend, name, core.load(name).wrong[backend][kernel], True)
     said = f"{verdict.status}: {verdict.reason}"
     assert re.search(EXPECTED[kernel], said), said
@@ -99,19 +99,19 @@ def rejected(judge: Judge, backend: str, name: str, kernel: str) -> None:
 
 @pytest.mark.parametrize(("backend", "name"), alternating())
 def test_solution_is_verified(judge: Judge, backend: str, name: str) -> None:
-    right(judge, backend, name, small=True)
+    assert_right(judge, backend, name, small=True)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(("backend", "name"), solutions())
 def test_solution_is_verified_on_all_cases(judge: Judge, backend: str, name: str) -> None:
-    right(judge, backend, name, small=False)
+    assert_right(judge, backend, name, small=False)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("backend", "name", "kernel"), once())
 def test_mistake_is_rejected(judge: Judge, backend: str, name: str, kernel: str) -> None:
-    rejected(judge, backend, name, kernel)
+    assert_rejected(judge, backend, name, kernel)
 
 
 @pytest.mark.exhaustive
@@ -119,7 +119,7 @@ def test_mistake_is_rejected(judge: Judge, backend: str, name: str, kernel: str)
 def test_further_wrong_kernel_is_rejected(
     judge: Judge, backend: str, name: str, kernel: str
 ) -> None:
-    rejected(judge, backend, name, kernel)
+    assert_rejected(judge, backend, name, kernel)
 
 
 @pytest.mark.parametrize(("backend", "name"), solutions())

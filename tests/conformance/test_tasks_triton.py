@@ -43,7 +43,7 @@ def judge(verifier: Verifier, name: str, source: str) -> Verdict:
     return verifier.verify(core.load(name), Candidate(source, "python", "triton"), "5eed")
 
 
-def right(verifier: Verifier, name: str) -> None:
+def assert_right(verifier: Verifier, name: str) -> None:
     verdict = judge(verifier, name, core.load(name).solutions["triton"])
     bad = [f"{case.name}: {case.cause}" for case in verdict.cases if not case.ok]
     assert verdict.verified, (verdict.reason, bad, verdict.log)
@@ -51,7 +51,7 @@ def right(verifier: Verifier, name: str) -> None:
     assert verdict.checked["kernels compiled"] > 0
 
 
-def rejected(verifier: Verifier, name: str, kernel: str) -> None:
+def assert_rejected(verifier: Verifier, name: str, kernel: str) -> None:
     verdict = judge(verifier, name, core.load(name).wrong["triton"][kernel])
     assert verdict.status in ("incorrect", "runtime_error"), (verdict.status, verdict.reason)
     assert re.search(kernels.expected(name)[kernel], verdict.reason), verdict.reason
@@ -60,24 +60,24 @@ def rejected(verifier: Verifier, name: str, kernel: str) -> None:
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_solution_is_verified(verifier: Verifier, name: str) -> None:
-    right(verifier, name)
+    assert_right(verifier, name)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [one for one in core.names() if one not in RIGHT])
 def test_further_solution_is_verified(verifier: Verifier, name: str) -> None:
-    right(verifier, name)
+    assert_right(verifier, name)
 
 
 @pytest.mark.parametrize(("name", "kernel"), WRONG)
 def test_wrong_kernel_is_rejected(verifier: Verifier, name: str, kernel: str) -> None:
-    rejected(verifier, name, kernel)
+    assert_rejected(verifier, name, kernel)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(("name", "kernel"), [one for one in ALL_WRONG if one not in WRONG])
 def test_further_wrong_kernel_is_rejected(verifier: Verifier, name: str, kernel: str) -> None:
-    rejected(verifier, name, kernel)
+    assert_rejected(verifier, name, kernel)
 
 
 @pytest.mark.parametrize("name", core.names())

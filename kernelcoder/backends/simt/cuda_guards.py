@@ -10,6 +10,8 @@ from kernelcoder.verify.guards import MAX_BYTES, Refusal, blanked
 from kernelcoder.verify.guards import check as check_cpp
 
 _TEXTURES = "textures are not emulated; read the tensors themselves"
+_NAMES, _CHECKED = "the emulator's own names", "the checked build's names"
+_NOT_YOURS = "are not for candidates"
 # (a word that every match holds, pattern, reason); linear in the text, as the text is hostile
 _RULES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     (
@@ -24,26 +26,10 @@ _RULES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ),
     ("cudaTexture", re.compile(r"\bcudaTextureObject_t\b"), _TEXTURES),
     ("tex", re.compile(r"\b(?:texture|tex[123]D(?:fetch)?)\s*<"), _TEXTURES),
-    (
-        "simt",
-        re.compile(r"\bsimt(?:_\w+|\s*::)"),
-        "the emulator's own names (simt) are not for candidates",
-    ),
-    (
-        "SIMT",
-        re.compile(r"\bSIMT_\w*"),
-        "the emulator's own names (SIMT) are not for candidates",
-    ),
-    (
-        "san",
-        re.compile(r"\b__(?:tsan|ubsan)_\w*|\bno_sanitize\w*"),
-        "the checked build's names are not for candidates",
-    ),
-    (
-        "SANITIZE",
-        re.compile(r"\b__SANITIZE_\w*"),
-        "the checked build's names are not for candidates",
-    ),
+    ("simt", re.compile(r"\bsimt(?:_\w+|\s*::)"), f"{_NAMES} (simt) {_NOT_YOURS}"),
+    ("SIMT", re.compile(r"\bSIMT_\w*"), f"{_NAMES} (SIMT) {_NOT_YOURS}"),
+    ("san", re.compile(r"\b__(?:tsan|ubsan)_\w*|\bno_sanitize\w*"), f"{_CHECKED} {_NOT_YOURS}"),
+    ("SANITIZE", re.compile(r"\b__SANITIZE_\w*"), f"{_CHECKED} {_NOT_YOURS}"),
     (
         "Graph",
         re.compile(r"\bcuda(?:Graph|StreamBeginCapture)\w*"),
