@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CUDA: one ``.cu`` file. Without a GPU it is emulated on the processor: right or wrong, no times.
+"""CUDA: one ``.cu`` file, on an NVIDIA GPU where there is one with nvcc, else emulated.
 
-Running kernels on a GPU is not built; where there is one, the emulator is used all the same and the
-reason says so. Where nvcc is installed, what is right has to compile with it, too.
+Emulated kernels are right or wrong and have no times; where nvcc is installed, what is right has to
+compile with it, too. ``KERNELCODER_CUDA_MODE`` (native, emulated) chooses on a machine with a GPU.
 """
 
 from __future__ import annotations
@@ -87,14 +87,29 @@ class Options:
 
 
 def probe() -> Availability:
-    """Emulated where C++ kernels can be compiled; the file system is looked at, no more."""
+    """Native where there is a GPU, its driver and nvcc; else emulated where C++ kernels can be
+    compiled. No CUDA is started: files are looked at and ``nvidia-smi`` is asked."""
+    from kernelcoder.backends import modes
     from kernelcoder.verify import sandbox
 
     if reason := sandbox.supported():
         return Availability(None, reason)
-    gpu = Path("/dev/nvidia0").exists()
-    why = "running on a GPU is not built" if gpu else "no GPU"
-    return Availability("emulated", f"{why}: right or wrong, no times")
+    return modes.choose("cuda", native(), "emulated", "right or wrong, no times")
+
+
+def native() -> Availability:
+    """Whether kernels can run on a GPU here, and on which, or why not."""
+    from kernelcoder.backends.gpu import devices
+
+    found = devices.device()
+    if found.device is None:
+        return Availability(None, found.reason)
+    if (toolkit := devices.toolkit()) is None:
+        return Availability(None, f"{found.reason}, but no nvcc with CUDA's runtime library")
+    if not devices.reaches(toolkit, found.device):
+        text = f"nvcc {toolkit.version} makes no code for {found.device.arch}"
+        return Availability(None, f"{found.reason}, but {text}")
+    return Availability("native", f"{found.reason}, nvcc {toolkit.version}")
 
 
 def signature(task: Task) -> str:
@@ -128,6 +143,8 @@ def open_verifier(
     available = probe()
     if available.mode is None:
         raise CannotRun(available.reason, where="backend cuda")
+    if available.mode == "native":
+        return _on_device(options, cache, workers)
     from kernelcoder.backends.cuda_forms import EitherBuilder
     from kernelcoder.verify.service import KernelVerifier
 
@@ -135,3 +152,21 @@ def open_verifier(
     slower = dataclasses.replace(options, timing=False, timeout_seconds=seconds)
     builder = EitherBuilder(slower, cache, own.nvcc)
     return KernelVerifier(slower, cache, workers, builder=builder)
+
+
+def _on_device(options: VerifyOptions, cache: Path, workers: int) -> Verifier:
+    """Kernels have the device, and one thread of the host."""
+    from kernelcoder.backends.gpu import devices, roofs
+    from kernelcoder.backends.gpu.compiler import supported
+    from kernelcoder.backends.gpu.cuda_native import NativeCudaBuilder
+    from kernelcoder.verify.service import KernelVerifier
+
+    device, toolkit = devices.device().device, devices.toolkit()
+    assert device is not None and toolkit is not None
+    if reason := supported(toolkit):
+        raise CannotRun(reason, where="backend cuda")
+    alone = dataclasses.replace(options, threads=1)
+    builder = NativeCudaBuilder(alone, cache, device, toolkit)
+    return KernelVerifier(
+        alone, cache, workers, builder, lambda: roofs.ground(alone, cache, builder, builder)
+    )

@@ -116,7 +116,7 @@ class CudaBuilder:
 
     def diagnose(self, exam: Exam, built: Built, slot: Slot, limits: Limits) -> str:
         """What the checked build sees."""
-        return self._look(exam, slot, limits, self._sources[built.sha], Finding()).refusal
+        return self.look(exam, slot, limits, self._sources[built.sha], Finding()).refusal
 
     def witness(
         self, exam: Exam, child: Child, built: Built, slot: Slot, limits: Limits
@@ -128,7 +128,7 @@ class CudaBuilder:
         found = _worked(ready, child.finish().stderr, source)
         if found.refusal:
             return found
-        found = self._look(exam, slot, limits, source, found)
+        found = self.look(exam, slot, limits, source, found)
         if found.refusal or self._nvcc is None:
             return found
         seen = self._nvcc.look(source)
@@ -139,9 +139,10 @@ class CudaBuilder:
             evidence=(*found.evidence, *seen.evidence),
         )
 
-    def _look(self, exam: Exam, slot: Slot, limits: Limits, source: str, found: Finding) -> Finding:
-        """With what the checked build sees."""
-        built = self._checked.build(_unit(self._rewrite(source)))
+    def look(self, exam: Exam, slot: Slot, limits: Limits, source: str, found: Finding) -> Finding:
+        """With what the checked build sees; ends the slot's child."""
+        ready = self._rewrite(source)
+        built = self._checked.build(_unit(ready)) if not ready.problem else _failed(ready.problem)
         if not built.ok or built.path is None:
             missing = ("the checked build did not compile: races were not looked for",)
             return dataclasses.replace(found, evidence=(*found.evidence, *missing))

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Triton: Python files with kernels for GPUs, run without one and compiled for two.
+"""Triton: Python files with kernels for GPUs, run on one where there is PyTorch with CUDA; else
+without, and compiled for two.
 
-On this side of a GPU nothing is timed: the mode is "interpreted", and the verdict's evidence says
-what the kernels would need on the devices they were compiled for.
+Without a GPU nothing is timed: the mode is "interpreted", and the verdict's evidence says what the
+kernels would need on the devices they were compiled for. ``KERNELCODER_TRITON_MODE`` (native,
+interpreted) chooses on a machine with a GPU.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernelcoder.backends import Availability
+from kernelcoder.backends import Availability, modes
 from kernelcoder.errors import CannotRun
 from kernelcoder.task import Task
 from kernelcoder.verify import Verifier, VerifyOptions
@@ -80,14 +82,32 @@ class Options:
 
 
 def probe() -> Availability:
-    """Interpreted where C++ kernels are and Triton is installed; nothing heavy is imported."""
+    """Native where there is a GPU with PyTorch and nvcc for it; else interpreted, where C++ kernels
+    are and Triton is installed. Nothing heavy is imported."""
     from kernelcoder.verify import sandbox
 
     if reason := sandbox.supported():
         return Availability(None, reason)
     if importlib.util.find_spec("torch") is None:
         return Availability(None, "the torch package is not installed")
-    return available(*(_installed(name) for name in ("triton", "ml-dtypes")))
+    found = available(*(_installed(name) for name in ("triton", "ml-dtypes")))
+    if found.mode is None:
+        return found
+    return modes.choose("triton", _native(found.reason), "interpreted", "right or wrong, no times")
+
+
+def _native(version: str) -> Availability:
+    """Whether kernels can run on a GPU here, and on which, or why not."""
+    from kernelcoder.backends import cuda
+
+    device = cuda.native()
+    if device.mode is None:
+        return Availability(None, f"{version}, {device.reason}")
+    spec = importlib.util.find_spec("torch")
+    places = [Path(place) for place in (spec.submodule_search_locations if spec else None) or ()]
+    if not any((place / "lib" / "libtorch_cuda.so").exists() for place in places):
+        return Availability(None, f"{version}, {device.reason}, but PyTorch was built without CUDA")
+    return Availability("native", f"{version}, {device.reason}")
 
 
 def _installed(package: str) -> str:
@@ -105,7 +125,7 @@ def available(found: str, types: str) -> Availability:
     if found != VERSION:
         needs = f"Triton {found} is installed, and this was written for {VERSION}"
         return Availability(None, f"{needs}: run `make triton`")
-    return Availability("interpreted", f"Triton {found} without a GPU: right or wrong, no times")
+    return Availability("interpreted", f"Triton {found}")
 
 
 def signature(task: Task) -> str:
@@ -136,6 +156,8 @@ def open_verifier(
     available = probe()
     if available.mode is None:
         raise CannotRun(available.reason, where="backend triton")
+    if available.mode == "native":
+        return _on_device(options, cache, workers)
     from kernelcoder.backends.triton_builder import TritonBuilder
     from kernelcoder.verify.service import KernelVerifier
 
@@ -144,3 +166,20 @@ def open_verifier(
     slower = dataclasses.replace(options, timing=False, timeout_seconds=seconds)
     builder = TritonBuilder(options, cache, own.interpreter, own.ahead)
     return KernelVerifier(slower, cache, workers, builder=builder)
+
+
+def _on_device(options: VerifyOptions, cache: Path, workers: int) -> Verifier:
+    """Kernels have the device, and one thread of the host."""
+    from kernelcoder.backends.gpu import devices, roofs
+    from kernelcoder.backends.gpu.cuda_native import NativeCudaBuilder
+    from kernelcoder.backends.gpu.triton_native import NativeTritonBuilder
+    from kernelcoder.verify.service import KernelVerifier
+
+    device, toolkit = devices.device().device, devices.toolkit()
+    assert device is not None and toolkit is not None
+    alone = dataclasses.replace(options, threads=1)
+    builder = NativeTritonBuilder(alone, cache, device)
+    measures = NativeCudaBuilder(alone, cache, device, toolkit)
+    return KernelVerifier(
+        alone, cache, workers, builder, lambda: roofs.ground(alone, cache, builder, measures)
+    )

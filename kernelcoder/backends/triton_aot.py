@@ -71,9 +71,19 @@ class Ahead:
             staged.replace(path)
         return judged(said, assembled, kernels, late or slow, self._timeout)
 
-    def _order(self, launches: Sequence[str]) -> str:
+    def child(
+        self, source: str, launches: Sequence[str], *targets: tuple[str, int]
+    ) -> tuple[str, bool]:
+        """What the compiling child says of launches for targets (so many of the launches each), and
+        whether it ran out of time."""
+        order = self._order(launches, *targets)
+        key = hashlib.sha256(self._key + source.encode() + b"\0" + order.encode()).hexdigest()
+        with self._lock:
+            return self._child(source, order, key)
+
+    def _order(self, launches: Sequence[str], *targets: tuple[str, int]) -> str:
         """One line of Python: a comment that the guest reads."""
-        targets = [[GATE, len(launches)], [REMARK, _REMARKED]]
+        targets = targets or ((GATE, len(launches)), (REMARK, _REMARKED))
         asked = {"launches": [json.loads(one) for one in launches], "targets": targets}
         return MARK + json.dumps(asked, sort_keys=True)
 

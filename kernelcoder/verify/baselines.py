@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from kernelcoder.paths import ROOT
 
 _PREPARE_SECONDS = 180.0
 _WINDOW_SECONDS = 60.0
+_NONE: Mapping[str, str] = {}
 
 
 class BaselineFailed(Exception):
@@ -44,7 +45,16 @@ def _environment(cache: Path, threads: int) -> dict[str, str]:
 class Baselines:
     """One worker process, started at first use. Not thread-safe: the timing lease guards it."""
 
-    def __init__(self, cache: Path, threads: int = 1, nice: int = 0) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        threads: int = 1,
+        nice: int = 0,
+        program: str = "kernelcoder.verify.baseline_worker",
+        more: Mapping[str, str] = _NONE,
+    ) -> None:
+        """``program`` is the module of the process, ``more`` what its environment has besides."""
+        self._program, self._more = program, dict(more)
         self._cache, self._threads, self._nice = cache, threads, nice
         self.lives = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -59,9 +69,9 @@ class Baselines:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._cache.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "kernelcoder.verify.baseline_worker", str(theirs.fileno())],
-            pass_fds=(theirs.fileno(),), env=_environment(self._cache, self._threads), cwd=ROOT,
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", self._program, str(theirs.fileno())],
+            pass_fds=(theirs.fileno(),), cwd=ROOT, stdin=subprocess.DEVNULL,
+            env=_environment(self._cache, self._threads) | self._more,
         )  # fmt: skip
         theirs.close()
         if self._nice:

@@ -30,7 +30,8 @@ GRACE = 5.0  # seconds within which the kernel must have ended a killed process
 EVENT = struct.Struct("<Iiqqq")  # protocol.h: KcEvent
 STARTED, STOPPED, EXITED = 1, 2, 3
 EXIT_NO_SYMBOL, EXIT_NO_LOAD, EXIT_HARNESS = 96, 97, 98  # a child that never came to run
-EXIT_DEFECT, EXIT_WANTS = 92, 93  # protocol.h: KC_EXIT_DEFECT, KC_EXIT_WANTS
+# protocol.h: KC_EXIT_DEVICE, KC_EXIT_DEFECT, KC_EXIT_WANTS
+EXIT_DEVICE, EXIT_DEFECT, EXIT_WANTS = 91, 92, 93
 _GO = struct.Struct("<IIIIQ")
 _TOKEN = struct.Struct("<QQ")
 _TOUCH, _STRAIGHT = 1, 2

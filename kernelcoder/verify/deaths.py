@@ -11,18 +11,20 @@ from __future__ import annotations
 import builtins
 import re
 import signal
-from dataclasses import dataclass
 
-from kernelcoder.records import Status
 from kernelcoder.task import Task
-from kernelcoder.verify import defects
+from kernelcoder.verify import defects, device_errors
 from kernelcoder.verify.child import (
     EXIT_DEFECT,
+    EXIT_DEVICE,
     EXIT_NO_LOAD,
     EXIT_NO_SYMBOL,
     EXIT_WANTS,
     Exit,
 )
+from kernelcoder.verify.device_errors import Cause
+
+__all__ = ["Cause", "HarnessFailed", "explain", "from_outside"]
 
 _MODE = 94  # the harness found the floating-point unit in another mode after a call
 # A Python candidate that raised (zygote_process.py).
@@ -42,14 +44,6 @@ _SIGNALS = {
     "SIGSYS": "it made a system call the sandbox forbids (SIGSYS)",
     "SIGKILL": "it was killed by the system (SIGKILL)",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """A status and one phrase."""
-
-    status: Status
-    text: str
 
 
 class HarnessFailed(Exception):
@@ -87,6 +81,8 @@ def explain(ended: Exit, task: Task, loaded: bool, source: str = "") -> Cause:
             return cause
         if ended.code == EXIT_DEFECT and (seen := defects.read(ended.stderr, source)):
             return Cause(seen[0].status, seen[0].text)
+        if loaded and ended.code == EXIT_DEVICE:
+            return device_errors.cause(ended.stderr)
         if ended.code == EXIT_WANTS:
             return Cause("runtime_error", "it asks for ever more kernels")
         return Cause("runtime_error", f"the kernel ended its process (exit code {ended.code})")

@@ -32,14 +32,39 @@ LINUX_ONLY = (
 )
 
 _SOURCES = {
-    "slot": ("slot.c", "child.c", "calls.c", "hint.c", "sandbox.c", "seccomp.c"),
+    "slot": ("slot.c", "child.c", "calls.c", "hint.c", "pack.c", "sandbox.c", "seccomp.c"),
+    "slot_gpu": (
+        "slot.c",
+        "gpu_child.c",
+        "gpu.c",
+        "cuda.c",
+        "driver.c",
+        "calls.c",
+        "hint.c",
+        "pack.c",
+        "sandbox.c",
+        "seccomp.c",
+    ),
     "launch": ("launch.c", "sandbox.c", "seccomp.c"),
     "judge": ("judge.c",),
-    "zygote": ("slot.c", "zygote.c", "calls.c", "hint.c", "sandbox.c", "seccomp.c"),
+    "zygote": ("slot.c", "zygote.c", "driver.c", "calls.c", "hint.c", "sandbox.c", "seccomp.c"),
 }
 # Candidates are linked without libraries: what they may need is loaded in the slot already.
 _LIBRARIES = {
     "slot": ("-fopenmp", "-Wl,-z,now", "-Wl,--no-as-needed", "-lstdc++", "-lm", "-lgcc_s", "-ldl"),
+    # Only launches are offered by the program itself, which comes before CUDA's runtime (cuda.c).
+    "slot_gpu": (
+        "-Wl,-z,now",
+        "-Wl,--export-dynamic-symbol=*cudaLaunch*",
+        "-Wl,--export-dynamic-symbol=atexit",
+        "-Wl,--no-as-needed",
+        "-lstdc++",
+        "-lm",
+        "-lgcc_s",
+        "-lpthread",
+        "-lrt",
+        "-ldl",
+    ),
     "judge": ("-O3", "-shared", "-fPIC", "-lm"),
     "zygote": (
         "-shared",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ from kernelcoder.verify.twins import Twins
 from kernelcoder.verify.work import LOG_LIMIT, Desk, Work
 
 if TYPE_CHECKING:
-    from kernelcoder.verify.timing import Timer
+    from kernelcoder.verify.timing import Ground, Timer
 
 # Raise when a verdict may come out differently for the same candidate, task and key.
 VERIFY_VERSION = "4"
@@ -46,8 +46,14 @@ class KernelVerifier:
     language, by default C++."""
 
     def __init__(
-        self, options: VerifyOptions, cache: Path, workers: int, builder: Builder | None = None
+        self,
+        options: VerifyOptions,
+        cache: Path,
+        workers: int,
+        builder: Builder | None = None,
+        ground: Callable[[], Ground] | None = None,
     ) -> None:
+        """``ground`` makes where kernels are timed, if not on the processor."""
         self._options = options
         self._builder = builder or NativeBuilder(options, cache)
         self._oracle = Oracle()
@@ -70,7 +76,8 @@ class KernelVerifier:
         if options.timing:
             from kernelcoder.verify.timing import Timer  # starts baseline processes when used
 
-            self._timer = Timer(options, cache, self._builder, workers + 1)
+            chosen = ground() if ground else None
+            self._timer = Timer(options, cache, self._builder, workers + 1, chosen)
 
     @property
     def options(self) -> VerifyOptions:
@@ -162,7 +169,7 @@ class KernelVerifier:
         if not self._files_closed:
             # The compiler may have read files that are none of the candidate's business: of what it
             # says, only lines about the candidate's own text are passed on.
-            own = ("kernel.cpp:", "kernel.py:")
+            own = ("kernel.cpp:", "kernel.cu:", "kernel.py:")
             log = "\n".join(line for line in log.splitlines() if line.startswith(own))
         work.log = trim(log, LOG_LIMIT)
 

@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,6 +123,11 @@ class Slot:
         self._open()
 
     _patience = GRACE * 4  # seconds until a slot that was started says so
+    _child_type: type[Child] = Child
+
+    def _variables(self) -> Mapping[str, str]:
+        """What its environment has besides."""
+        return {}
 
     def _command(self) -> list[str]:
         """The program of the slot, to which the layers to skip and its socket are appended."""
@@ -137,7 +143,7 @@ class Slot:
             self._process = subprocess.Popen(
                 [*command, str(self._skip), str(theirs.fileno())],
                 stdin=void, stdout=void, stderr=void, cwd="/",
-                env=_environment(self._threads, self._library),
+                env=_environment(self._threads, self._library) | dict(self._variables()),
                 pass_fds=(theirs.fileno(),), start_new_session=True,
             )  # fmt: skip
         os.close(void)
@@ -182,7 +188,7 @@ class Slot:
     def _start(self, so: Path, regions: Regions, limits: Limits) -> Child:
         assert self._socket is not None
         self._socket.settimeout(GRACE * 4)  # a child's end may have left a shorter one
-        granted = limits.memory_mb << 20, limits.threads + 16
+        granted = limits.memory_mb << 20, limits.threads + limits.helpers + 16
         if self.group is not None and granted != self._granted:
             self.group.limit(*granted)
             self._granted = granted
@@ -211,7 +217,7 @@ class Slot:
             for fd in (go_read, done_write, copy, *kept):
                 os.close(fd)
         pid = EVENT.unpack(data)[2]
-        self._child = Child(
+        self._child = self._child_type(
             self._socket, pid, received[0], go_write, done_read, err, limits, self.group,
             self._watchdog(regions, limits),
         )  # fmt: skip

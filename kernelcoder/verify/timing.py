@@ -54,6 +54,16 @@ class Outcome:
     checked: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where to time: who starts the contestants, which times are impossible, and by regime how many
+    calls a batch has."""
+
+    contest: Contest
+    floor: Floor
+    calls: Mapping[str, int]
+
+
 @dataclass(slots=True)
 class _Search:
     """One search timing under way: what it must beat, and what is known so far."""
@@ -75,22 +85,34 @@ class _Search:
         return self.early
 
 
+def processor(options: VerifyOptions, cache: Path, builder: Builder) -> Ground:
+    """This machine's processor."""
+    compiler = Compiler(cache, options.compile_timeout_seconds)
+    roofs = Roofs(cache / "roofs.json", machine_key(compiler), Probe(compiler).measure)
+    return Ground(Contest(options, cache, builder), Floor(roofs, options.threads), CALLS)
+
+
 class Timer:
     """Times kernels one at a time (the lease), keeping benches of the last few tasks."""
 
     def __init__(
-        self, options: VerifyOptions, cache: Path, builder: Builder, tasks: int = 2
+        self,
+        options: VerifyOptions,
+        cache: Path,
+        builder: Builder,
+        tasks: int = 2,
+        ground: Ground | None = None,
     ) -> None:
-        """``tasks`` is how many tasks are searched at a time: so many benches are worth keeping."""
+        """``tasks`` is how many tasks are searched at a time: so many benches are worth keeping.
+        ``ground`` is by default this machine's processor."""
         oracle.quiet_torch()
         self._kept = max(2, min(tasks, _MOST_KEPT))
         self._options = options
         self._lease = threading.Lock()
-        self._contest = Contest(options, cache, builder)
+        ground = ground or processor(options, cache, builder)
+        self._contest, self._floor, self._calls = ground.contest, ground.floor, ground.calls
         self._benches: dict[str, list[Bench]] = {}
-        compiler = Compiler(cache, options.compile_timeout_seconds)
-        roofs = Roofs(cache / "roofs.json", machine_key(compiler), Probe(compiler).measure)
-        self._floor, self._usual = Floor(roofs, options.threads), Usual()
+        self._usual = Usual()
         self._finals = Finals(options, self._contest, self._floor, self._usual)
 
     def close(self) -> None:
@@ -140,7 +162,7 @@ class Timer:
         return self._benches[name]
 
     def _bench(self, task: Task, case: Case, rng: random.Random) -> Bench:
-        return Bench(task, case, CALLS[regime(case)], rng)
+        return Bench(task, case, self._calls[regime(case)], rng)
 
     def _forget(self, bench: Bench) -> None:
         self._contest.forget(bench)
@@ -173,7 +195,7 @@ class Timer:
         entrants = [Contestant("candidate", search.built)]
         with self._contest.enter(bench, entrants, [primary]) as arena:
             if primary not in (*arena.baselines, *arena.children):
-                primary = ""
+                primary = "reference" if "reference" in arena.children else ""
             plan = rounds.SEARCH[regime(bench.case)]
             done = rounds.run(
                 arena, plan, search.rng, primary, search.lost if last and primary else None

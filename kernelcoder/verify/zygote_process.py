@@ -219,6 +219,8 @@ def _load(guest: Any, harness: Harness) -> Callable[..., Any]:
 
 
 def _serve(native: Any, kernel: Callable[..., Any], guest: Any, harness: Harness) -> None:
+    if hasattr(guest, "serve"):
+        guest.serve(native, kernel)
     run, done, one, settle = (ctypes.c_uint32 * 3)(), native.kc_done, guest.call, harness.settle
     following = native.kc_next
     following(run)
@@ -256,6 +258,15 @@ def _child(native: Any, found: Mapping[str, Any]) -> None:
         raised(sys.exc_info()[1], leave)
 
 
+def _open(found: Mapping[str, Any]) -> None:
+    """Open the device, or end the child: nothing of the candidate has run yet."""
+    try:
+        found["open_device"]()
+    except (OSError, RuntimeError, ValueError, AssertionError) as fault:
+        _write(f"harness: no device: {type(fault).__name__}: {fault}\n")
+        os._exit(98)
+
+
 def _vm_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -266,7 +277,7 @@ def _readable(native: Any, places: list[bytes]) -> None:
     class Rule(ctypes.Structure):
         _fields_ = (("path", ctypes.c_char_p), ("access", ctypes.c_int))
 
-    rules = (Rule * 16).in_dll(native, "kc_readable")
+    rules = (Rule * 32).in_dll(native, "kc_readable")
     for index, place in enumerate(places):
         rules[index] = Rule(place, 1)  # to read; nothing may be executed
     ctypes.c_int.in_dll(native, "kc_readable_count").value = len(places)
@@ -301,11 +312,13 @@ def main() -> None:
     places = [path.encode() for path in (*standard, site, "/sys/devices/system/cpu")]
     _readable(native, places)
     enter = ctypes.PYFUNCTYPE(None)(lambda: _child(native, found))
+    opener = ctypes.PYFUNCTYPE(None)(lambda: _open(found))
+    ctypes.c_int.in_dll(native, "kc_device").value = int(found.get("DEVICE", False))
     words = [b"slot", skip.encode(), socket.encode()]
     del library, site, guest, skip, socket, standard
     gc.collect()
     gc.freeze()
-    native.kc_prepare(enter, ctypes.c_uint64(_vm_bytes()))
+    native.kc_prepare(enter, ctypes.c_uint64(_vm_bytes()), opener)
     os._exit(native.kc_slot(3, (ctypes.c_char_p * 4)(*words, None)))
 
 

@@ -65,7 +65,9 @@ def test_what_only_x86_has_is_marked_so(aarch64: set[str]) -> None:
 def test_no_call_is_both_allowed_and_refused() -> None:
     tables = re.findall(r"static const int (\w+)\[\] = \{(.*?)\};", SOURCE, re.DOTALL)
     found = {name: names(text) for name, text in tables}
-    assert found.keys() == {"allowed", "denied"}
+    assert found.keys() == {"allowed", "denied", "denied_device"}
     assert found["allowed"] & found["denied"] == set()
+    assert found["denied_device"] & found["denied"] == set()
+    assert {"execve", "execveat", "kill", "tkill", "fork"} <= found["denied_device"]
     assert not found["allowed"] & {"execve", "execveat", "kill", "tkill", "clone", "clone3", "fork"}
     assert "openat" not in found["allowed"]  # its flags are looked at

@@ -135,6 +135,8 @@ def made(
         reason = f" ({type(cause).__name__}: {cause})" if cause is not None else ""
         return {"error": f"{type(error).__name__}: {error}{reason}"[-_LONGEST:]}, ""
     facts: dict[str, Any] = {"shared": int(found["metadata"].get("shared", 0))}
+    scratch = ("global_scratch_size", "profile_scratch_size")
+    facts["scratch"] = sum(int(found["metadata"].get(name) or 0) for name in scratch)
     facts["milliseconds"] = int(1000 * (time.process_time() - start))
     text = str(found.get("ptx", ""))
     if not linked and "__nv_" in text:

@@ -22,6 +22,22 @@ def plainly() -> Any:
     return torch._C.DisableTorchFunction()
 
 
+def problem(results: Sequence[Any], outputs: Sequence[Any]) -> tuple[str, dict[str, Any]] | None:
+    """The kind and the places of a defect if results are not what there is room for."""
+    tensors = [one for one in results if isinstance(one, torch.Tensor)]
+    if len(tensors) != len(outputs) or len(tensors) != len(results):
+        return "result-count", {"returned": len(tensors), "wanted": len(outputs)}
+    for result, output in zip(tensors, outputs, strict=True):
+        if result.shape != output.shape:
+            shapes = (",".join(map(str, one.shape)) or "1" for one in (result, output))
+            returned, wanted = shapes
+            return "result-shape", {"returned": returned, "wanted": wanted}
+        if result.dtype != output.dtype:
+            returned, wanted = (str(8 * one.element_size()) for one in (result, output))
+            return "result-type", {"returned": returned, "wanted": wanted}
+    return None
+
+
 class Calls:
     """The part of a guest that all ways of running share: see zygote_process.py for its interface.
     A subclass sets ``launches`` and calls ``launched`` for each launch."""
@@ -100,17 +116,9 @@ class Calls:
 
     def _copy(self, found: Any, outputs: Sequence[Any]) -> None:
         results = list(found) if isinstance(found, (tuple, list)) else [found]
-        tensors = [one for one in results if isinstance(one, torch.Tensor)]
-        if len(tensors) != len(outputs) or len(tensors) != len(results):
-            self.harness.defect("result-count", returned=len(tensors), wanted=len(outputs))
-        for result, output in zip(tensors, outputs, strict=True):
-            if result.shape != output.shape:
-                shapes = (",".join(map(str, one.shape)) or "1" for one in (result, output))
-                returned, wanted = shapes
-                self.harness.defect("result-shape", returned=returned, wanted=wanted)
-            if result.dtype != output.dtype:
-                returned, wanted = (str(8 * one.element_size()) for one in (result, output))
-                self.harness.defect("result-type", returned=returned, wanted=wanted)
+        if wrong := problem(results, outputs):
+            self.harness.defect(wrong[0], **wrong[1])
+        for result, output in zip(results, outputs, strict=True):
             output.copy_(result)
 
     def report(self) -> None:

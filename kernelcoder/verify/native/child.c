@@ -18,6 +18,7 @@
 #include "calls.h"
 #include "float_mode.h"
 #include "hint.h"
+#include "pack.h"
 #include "sandbox.h"
 
 enum { SOILED = 16384 };
@@ -39,21 +40,6 @@ static struct {
 
 static uint64_t up(uint64_t n, uint64_t to) { return (n + to - 1) & ~(to - 1); }
 
-static int contiguous(const KcTensor *tensor) {
-  int64_t want = 1;
-  for (int d = tensor->ndim - 1; d >= 0; --d) {
-    if (tensor->shape[d] != 1 && tensor->strides[d] != want) return 0;
-    want *= tensor->shape[d];
-  }
-  return 1;
-}
-
-static uint64_t packed_bytes(const KcTensor *tensor) {
-  uint64_t n = tensor->bits / 8;
-  for (int d = 0; d < tensor->ndim; ++d) n *= (uint64_t)tensor->shape[d];
-  return n;
-}
-
 // Room for the copies of the largest call: kept across calls, so that the timed region pays for
 // copying and not for allocating.
 static void plan_copies(void) {
@@ -62,37 +48,13 @@ static void plan_copies(void) {
     uint64_t used = 0;
     for (uint32_t t = 0; t < job_calls.calls[c].inputs; ++t) {
       const KcTensor *tensor = job_calls.calls[c].tensor + t;
-      if (contiguous(tensor) && tensor->offset % KC_LINE == 0) continue;
+      if (kc_contiguous(tensor) && tensor->offset % KC_LINE == 0) continue;
       self.copied[c * KC_TENSORS + t] = used + 1;
-      used += up(packed_bytes(tensor), KC_LINE);
+      used += up(kc_packed_bytes(tensor), KC_LINE);
     }
     if (used > room) room = used;
   }
   if (room && posix_memalign((void **)&self.scratch, KC_LINE, room)) kc_fail("memory for copies");
-}
-
-// Copies dimension d onwards of a strided tensor to `to`, row-major; returns the end.
-static char *pack(char *to, const char *from, const KcTensor *tensor, int d) {
-  const size_t item = tensor->bits / 8;
-  if (d == tensor->ndim) {
-    memcpy(to, from, item);
-    return to + item;
-  }
-  const int64_t n = tensor->shape[d], stride = tensor->strides[d];
-  if (d == tensor->ndim - 1 && stride == 1) {
-    memcpy(to, from, (size_t)n * item);
-    return to + (size_t)n * item;
-  }
-  if (d == tensor->ndim - 1 && item == 4) {
-    for (int64_t i = 0; i < n; ++i) ((uint32_t *)to)[i] = ((const uint32_t *)from)[i * stride];
-    return to + (size_t)n * item;
-  }
-  if (d == tensor->ndim - 1 && item == 2) {
-    for (int64_t i = 0; i < n; ++i) ((uint16_t *)to)[i] = ((const uint16_t *)from)[i * stride];
-    return to + (size_t)n * item;
-  }
-  for (int64_t i = 0; i < n; ++i) to = pack(to, from + (size_t)(i * stride) * item, tensor, d + 1);
-  return to;
 }
 
 static void call_one(uint32_t c) {
@@ -105,7 +67,7 @@ static void call_one(uint32_t c) {
     for (uint32_t i = 0; i < call->inputs; ++i) {
       if (!self.copied[c * KC_TENSORS + i]) continue;
       char *to = self.scratch + self.copied[c * KC_TENSORS + i] - 1;
-      pack(to, t[i].data, call->tensor + i, 0);
+      kc_pack(to, t[i].data, call->tensor + i);
       int64_t step = 1;
       for (int d = t[i].ndim - 1; d >= 0; step *= t[i].shape[d], --d) strides[i][d] = step;
       moved[i].data = to;
@@ -155,6 +117,8 @@ static void load(int threads) {
   if (wants && *wants) plan_copies();
   if (threads > 1) omp_set_num_threads(threads);  // the environment says 1
 }
+
+void kc_begin(void) {}
 
 // Candidates come in rows for the same regions, and opening their tensors one by one is a twelfth of
 // what a small candidate costs: so the slot maps them, and its children inherit that. It holds nothing

@@ -3,9 +3,12 @@
 #include "protocol.h"
 #include "sandbox.h"
 
-enum { KC_RULES = 16 };
+enum { KC_RULES = 32 };
 extern KcRule kc_readable[KC_RULES];
 extern int kc_readable_count;
+
+// In the slot, before Landlock: may fill the list of what its children can read.
+void kc_begin(void);
 
 // In the slot, before it forks: whatever of a job its children can inherit.
 void kc_before(const KcJob *job, const int *fds);

@@ -45,10 +45,15 @@ typedef struct {
   uint64_t nonce;
 } KcGo;
 enum { KC_TOUCH = 1, KC_STRAIGHT = 2 };
+// A child with a device answers READY when the inputs are there, waits for the nonce, runs, answers
+// DONE, waits for the nonce again, brings the outputs back and answers OUT: its clocks stand between
+// the nonce and DONE. With FLUSH the device's caches are emptied before each call.
+enum { KC_STAGED = 4, KC_FLUSH = 8 };
 typedef struct {
   uint64_t nonce, kind;
 } KcToken;
-enum { KC_LOADED = 1, KC_READY = 2, KC_DONE = 3, KC_LOADING = 4 };
+// OUT carries, in the bits above the lowest eight, nanoseconds between the device's own events.
+enum { KC_LOADED = 1, KC_READY = 2, KC_DONE = 3, KC_LOADING = 4, KC_OUT = 5 };
 
 // Slot -> judge. STARTED carries a pidfd.
 typedef struct {
@@ -76,3 +81,6 @@ enum { KC_EXIT_MODE = 94 };
 // An emulator has seen the kernel do what its language leaves undefined or a device refuses; a
 // Python candidate wants machine code of kernels that are not built yet. Either is told on stderr.
 enum { KC_EXIT_DEFECT = 92, KC_EXIT_WANTS = 93 };
+
+// The device reports an error, whose name stands on stderr.
+enum { KC_EXIT_DEVICE = 91 };

@@ -43,9 +43,10 @@ static void allow(int ruleset, const KcRule *rule, uint64_t handled) {
   if (rule->access & KC_EXEC) access |= FS_EXECUTE;
   // Plain files in this one folder: no folders in it, links, pipes or devices.
   if (rule->access & KC_WRITE) access |= FS_WRITE_FILE | FS_MAKE_REG | FS_REMOVE_FILE | FS_TRUNCATE;
+  if (rule->access & KC_DEVICE) access |= FS_READ_FILE | FS_WRITE_FILE | FS_IOCTL;
   struct stat info;
   if (fstat(fd, &info) == 0 && !S_ISDIR(info.st_mode))
-    access &= FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE;
+    access &= FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL;
   Beneath beneath = {access & handled, fd};
   syscall(LANDLOCK_ADD, ruleset, 1, &beneath, 0);
   close(fd);

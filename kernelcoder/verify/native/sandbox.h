@@ -4,10 +4,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { KC_READ = 1, KC_EXEC = 2, KC_WRITE = 4 };
+enum { KC_READ = 1, KC_EXEC = 2, KC_WRITE = 4, KC_DEVICE = 8 };  // KC_DEVICE: read, write, ioctl
 typedef struct {
   const char *path;
-  int access;  // KC_READ | KC_EXEC | KC_WRITE
+  int access;  // of the above
 } KcRule;
 
 // Forbids every file, TCP port, outside signal and abstract socket but the rules (as far as the
@@ -19,6 +19,9 @@ int kc_landlock(const KcRule *rules, int count);
 int kc_seccomp_strict(int threads);
 // Deny-list for compilers: network, tracing, mounts, kernel interfaces. 0, or -1.
 int kc_seccomp_deny(void);
+// Deny-list for candidates on a GPU, whose driver makes calls that nobody lists: everything that
+// the one for compilers forbids, and processes, programs, signals to others, new files. 0, or -1.
+int kc_seccomp_device(void);
 // Whether this kernel takes seccomp filters.
 int kc_seccomp_available(void);
 

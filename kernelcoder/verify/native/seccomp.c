@@ -71,6 +71,28 @@ static const int denied[] = {
 #endif
 };
 
+// What a candidate on a GPU may not do besides. Its limits are set before, and stay.
+static const int denied_device[] = {
+    SYS_execve, SYS_execveat, SYS_kill, SYS_tkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo,
+    SYS_setrlimit, SYS_setuid, SYS_setgid, SYS_setreuid, SYS_setresuid, SYS_setgroups, SYS_unlinkat,
+    SYS_renameat, SYS_renameat2, SYS_truncate, SYS_ftruncate, SYS_fchmod, SYS_fchmodat, SYS_fchown,
+    SYS_fchownat, SYS_utimensat, SYS_socketpair, SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_shmat,
+    SYS_mlockall, SYS_move_pages, SYS_migrate_pages, SYS_seccomp,
+#ifdef __x86_64__
+    SYS_fork, SYS_vfork, SYS_unlink, SYS_rename, SYS_rmdir, SYS_creat, SYS_chmod, SYS_chown,
+    SYS_lchown, SYS_utime, SYS_utimes, SYS_modify_ldt, SYS_iopl, SYS_ioperm,
+#endif
+#ifdef SYS_pidfd_send_signal
+    SYS_pidfd_send_signal,
+#endif
+#ifdef SYS_pidfd_getfd
+    SYS_pidfd_getfd,
+#endif
+#ifdef SYS_process_madvise
+    SYS_process_madvise,
+#endif
+};
+
 enum { LONGEST = 512, THREAD = CLONE_THREAD };
 typedef struct {
   struct sock_filter code[LONGEST];
@@ -153,24 +175,48 @@ static int install(Filter *f) {
   return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
 }
 
+// Threads, not processes. clone3 hides its flags in memory, so libc is sent to clone.
+static void threads_only(Filter *f) {
+  equal(f, SYS_clone, 4);
+  load(f, argument(0));
+  shares(f, THREAD, 1);
+  give(f, SECCOMP_RET_ALLOW);
+  give(f, SECCOMP_RET_ERRNO | EAGAIN);
+#ifdef SYS_clone3
+  when(f, SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);
+#endif
+}
+
+// abort() and raise(); but not of SIGKILL, so that one is always somebody else's doing.
+static void own_signals(Filter *f) {
+  equal(f, SYS_tgkill, 7);
+  load(f, argument(0));
+  equal(f, (unsigned)getpid(), 4);
+  load(f, argument(2));
+  equal(f, SIGKILL, 1);
+  give(f, REFUSE);
+  give(f, SECCOMP_RET_ALLOW);
+  give(f, REFUSE);
+}
+
+// Reading limits: both words of the new one's address are 0.
+static void own_limits(Filter *f) {
+  equal(f, SYS_prlimit64, 6);
+  load(f, argument(2));
+  equal(f, 0, 3);
+  load(f, argument(2) + 4);
+  equal(f, 0, 1);
+  give(f, SECCOMP_RET_ALLOW);
+  give(f, REFUSE);
+}
+
 int kc_seccomp_strict(int threads) {
   Filter f;
   head(&f);
   allow_all(&f, allowed, sizeof allowed / sizeof *allowed);
-  // Threads, not processes, and none at all where one is allowed: a helper thread could work while
-  // no clock runs. clone3 hides its flags in memory, so libc is sent to clone.
-  if (threads > 1) {
-    equal(&f, SYS_clone, 4);
-    load(&f, argument(0));
-    shares(&f, THREAD, 1);
-    give(&f, SECCOMP_RET_ALLOW);
-    give(&f, SECCOMP_RET_ERRNO | EAGAIN);
-  } else {
-    when(&f, SYS_clone, SECCOMP_RET_ERRNO | EAGAIN);
-  }
-#ifdef SYS_clone3
-  when(&f, SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);
-#endif
+  // No thread at all where one is allowed: a helper could work while no clock runs.
+  if (threads <= 1) when(&f, SYS_clone, SECCOMP_RET_ERRNO | EAGAIN);
+  threads_only(&f);
   // Reading only: where Landlock is lacking, nothing can at least be written, nor disks be filled.
   equal(&f, SYS_openat, 4);
   load(&f, argument(2));
@@ -185,27 +231,43 @@ int kc_seccomp_strict(int threads) {
   equal(&f, SIGBUS, 1);
   give(&f, REFUSE);
   give(&f, SECCOMP_RET_ALLOW);
-  // abort() and raise(); but not of SIGKILL, so that one is always somebody else's doing.
-  equal(&f, SYS_tgkill, 7);
-  load(&f, argument(0));
-  equal(&f, (unsigned)getpid(), 4);
-  load(&f, argument(2));
-  equal(&f, SIGKILL, 1);
-  give(&f, REFUSE);
-  give(&f, SECCOMP_RET_ALLOW);
-  give(&f, REFUSE);
-  equal(&f, SYS_prlimit64, 6);  // reading limits: both words of the new one's address are 0
-  load(&f, argument(2));
-  equal(&f, 0, 3);
-  load(&f, argument(2) + 4);
-  equal(&f, 0, 1);
-  give(&f, SECCOMP_RET_ALLOW);
-  give(&f, REFUSE);
+  own_signals(&f);
+  own_limits(&f);
 #ifdef __x86_64__
   only(&f, SYS_arch_prctl, 0, 0x1023);  // asking for the tile registers
 #endif
   only(&f, SYS_prctl, 0, PR_SET_NAME);
   give(&f, REFUSE);
+  return install(&f);
+}
+
+// A driver has threads of its own and opens its devices for writing: threads are allowed, and files
+// as Landlock allows them, but none is made.
+int kc_seccomp_device(void) {
+  Filter f;
+  head(&f);
+  for (size_t i = 0; i < sizeof denied / sizeof *denied; ++i) when(&f, denied[i], REFUSE);
+  for (size_t i = 0; i < sizeof denied_device / sizeof *denied_device; ++i)
+    when(&f, denied_device[i], REFUSE);
+  threads_only(&f);
+  equal(&f, SYS_openat, 4);
+  load(&f, argument(2));
+  shares(&f, O_CREAT | O_TRUNC, 1);
+  give(&f, REFUSE);
+  give(&f, SECCOMP_RET_ALLOW);
+#ifdef __x86_64__
+  equal(&f, SYS_open, 4);
+  load(&f, argument(1));
+  shares(&f, O_CREAT | O_TRUNC, 1);
+  give(&f, REFUSE);
+  give(&f, SECCOMP_RET_ALLOW);
+#endif
+#ifdef SYS_openat2
+  when(&f, SYS_openat2, SECCOMP_RET_ERRNO | ENOSYS);  // its flags are in memory
+#endif
+  own_signals(&f);
+  own_limits(&f);
+  give(&f, SECCOMP_RET_ALLOW);
   return install(&f);
 }
 

@@ -179,6 +179,7 @@ int main(int argc, char **argv) {
   if (!(skip & KC_NO_NAMESPACES)) hello.namespaces = (unsigned)namespaces();
   if (!(skip & KC_NO_UID)) hello.uid = kc_drop_user(-1);
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // no other process of the same user may look inside
+  kc_begin();
   if (!(skip & KC_NO_LANDLOCK))
     hello.landlock = kc_readable_count
                          ? kc_landlock(kc_readable, kc_readable_count)

@@ -10,10 +10,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "calls.h"
 #include "child.h"
+#include "driver.h"
 #include "float_mode.h"
 #include "hint.h"
 #include "sandbox.h"
@@ -23,10 +25,15 @@ enum { GAP_PAGES = 4096 };
 static KcCalls job_calls;
 static void (*enter)(void);
 static uint64_t own_bytes;  // address space of the interpreter itself
+static void (*open_device)(void);
+static int own_places;  // of what the slot's children can read, those named by zygote_process.py
+int kc_device;          // set by it: children have a device
 static uint64_t nonce, mode;  // mode: of the floating-point unit, before any code of the candidate
 
-// Before the slot starts: what a child calls, and the size of this process.
-void kc_prepare(void (*function)(void), uint64_t bytes) { enter = function, own_bytes = bytes; }
+// Before the slot starts: what a child calls, the size of this process, and what opens a device.
+void kc_prepare(void (*function)(void), uint64_t bytes, void (*opener)(void)) {
+  enter = function, own_bytes = bytes, open_device = opener;
+}
 
 const void *kc_job(void) { return &job_calls; }
 
@@ -66,6 +73,33 @@ void kc_done(void) {
   kc_say(nonce, KC_DONE);
 }
 
+// A child with a device calls these in place of kc_next: waits for what to run (range: first call,
+// one past the last, repetitions, flags); says that the inputs are there and waits for the start;
+// waits until the outputs are asked for; says that they are there.
+void kc_device_next(uint32_t *range) {
+  KcGo go;
+  if (read(KC_FIRST_FD + KC_FD_GO, &go, sizeof go) != sizeof go) _exit(0);
+  const uint64_t last = (uint64_t)go.first + go.count;
+  nonce = go.nonce;
+  range[0] = go.first, range[2] = go.reps, range[3] = go.flags;
+  range[1] = last > job_calls.count ? job_calls.count : (uint32_t)last;
+}
+void kc_device_back(void) {
+  uint64_t word;
+  if (read(KC_FIRST_FD + KC_FD_GO, &word, sizeof word) != sizeof word) _exit(0);
+}
+void kc_device_ready(void) {
+  kc_say(nonce, KC_READY);
+  kc_device_back();
+}
+void kc_device_out(uint64_t ns) { kc_say(nonce, KC_OUT | ns << 8); }
+
+// zygote_process.py has filled the list; opening a device reads more.
+void kc_begin(void) {
+  own_places = kc_readable_count;
+  if (kc_device) kc_driver_begin();
+}
+
 // Nothing: each child maps at addresses of its own.
 void kc_before(const KcJob *job, const int *fds) { (void)job, (void)fds; }
 
@@ -84,11 +118,17 @@ _Noreturn void kc_child(const KcJob *job, const int *fds, unsigned skip, int own
   kc_map(job, KC_FIRST_FD + KC_FD_IN, KC_FIRST_FD + KC_FD_OUT, &job_calls);
   close(KC_FIRST_FD + KC_FD_IN);
   close(KC_FIRST_FD + KC_FD_OUT);
-  kc_confine(job, own_bytes, own_user);
+  if (!kc_device) kc_confine(job, own_bytes, own_user);
   kc_hints(job_calls.calls, job_calls.count, job_calls.in, job_calls.out);
-  omp_set_num_threads((int)job->threads);
+  omp_set_num_threads(kc_device ? 1 : (int)job->threads);
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  if (filtered && kc_seccomp_strict((int)job->threads)) kc_fail("seccomp");
+  if (kc_device) {
+    kc_limit(RLIMIT_NOFILE, KC_DRIVER_FILES, KC_DRIVER_FILES);
+    open_device();
+    kc_driver_confine(job, skip, own_user, own_places);
+  } else if (filtered && kc_seccomp_strict((int)job->threads)) {
+    kc_fail("seccomp");
+  }
   enter();
   _exit(KC_EXIT_HARNESS);
 }
