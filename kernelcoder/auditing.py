@@ -4,8 +4,8 @@
 The hash chain, the order of events, every blob's name, that each candidate's name is the hash of
 its source and its source is what the reply holds, that requests have the names they are recorded
 under, that duplicates carry the verdict of their original, that totals of timings follow from
-their cases and choices from their finalists, and that the rows of a report are what the raw events
-give when counted once more.
+their cases and choices from their finalists, that what was tried, given and learnt on the way is as
+recorded, and that the rows of a report are what the raw events give when counted once more.
 
 The chain has no key: whoever rewrites the whole folder consistently, recordings included, is not
 detected. For that keep the last hash (``ledger_head`` of the rows) where the author cannot reach.
@@ -14,17 +14,17 @@ detected. For that keep the last hash (``ledger_head`` of the rows) where the au
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelcoder import derivations, ledger
+from kernelcoder import derivations, ledger, recounting
 from kernelcoder.derivations import where
 from kernelcoder.errors import Error
 from kernelcoder.ledger import Event
 from kernelcoder.records import Candidate, Timing, from_json
+from kernelcoder.recounting import numbers
 
 LEVELS = {
     "G0": "every number can be derived again from the ledger",
@@ -56,7 +56,7 @@ def audit(cell_dir: Path) -> Audit:
     except Error as problem:
         what = f"{problem.where}: {problem.what}"
         return Audit(cell_dir.name, (what,), "none", 0, 0, False, 0, {})
-    named = sorted(set(_named(events)))
+    named = blobs_of(events)
     meta, problems = _opened(cell_dir, events)
     problems += _blobs(cell_dir, named)
     if not problems:
@@ -64,11 +64,13 @@ def audit(cell_dir: Path) -> Audit:
     if not problems:
         problems += derivations.sources(cell_dir, events)
         problems += derivations.requests(cell_dir, events)
+        problems += derivations.given(cell_dir, events)
     problems += [*_duplicates(events), *_selections(events), *derivations.timings(events)]
-    problems += derivations.choices(events, meta.get("values", {}))
+    problems += [*derivations.choices(events, meta.get("values", {})), *derivations.routes(events)]
+    problems += [*derivations.tried(events), *derivations.lessons(events)]
     found = numbers(events)
     if not problems:
-        problems += _reported(cell_dir, meta, found)
+        problems += recounting.reported(cell_dir, meta, events)
     opened = events[0].data if events else {}
     guarantee = "none" if problems else str(opened.get("guarantee", "G0"))
     return Audit(
@@ -83,19 +85,25 @@ def audit(cell_dir: Path) -> Audit:
     )
 
 
+def blobs_of(events: Sequence[Event]) -> list[str]:
+    """Every blob that the events speak of, each once, in order of name."""
+    return sorted(set(_named(events)))
+
+
 def _named(events: Sequence[Event]) -> Iterator[str]:
     """Every blob an event speaks of."""
     fields = {
         "ask": ("prompt",),
-        "call": ("reply", "sent"),
-        "candidate": ("source",),
+        "call": ("reply", "sent", "prompt"),
+        "candidate": ("source", "cut", "intact"),
+        "step": ("prompt", "reply", "sent", "source"),
         "learn": ("snapshot",),
     }
     for event in events:
         for name in fields.get(event.kind, ()):
             if event.data.get(name):
                 yield str(event.data[name])
-        if event.kind == "verdict" and event.data["verdict"]["log"]:
+        if "verdict" in event.data and event.data["verdict"]["log"]:
             yield str(event.data["verdict"]["log"])
 
 
@@ -120,7 +128,13 @@ def _blobs(cell_dir: Path, named: Sequence[str]) -> Iterator[str]:
 
 def _candidates(cell_dir: Path, events: Sequence[Event]) -> Iterator[str]:
     backend = ledger.backend_of(events) if events else ""
+    languages = {str(e.data["language"]) for e in events if e.kind == "candidate"}
     for event in events:
+        if event.kind == "step" and event.data["what"] == "verify":
+            text = ledger.read_blob(cell_dir, event.data["source"])
+            named = {Candidate(text, one, backend).sha for one in languages}
+            if languages and event.data["candidate"] not in named:
+                yield f"{where(event)}: the variant's name is not the hash of its source"
         if event.kind == "candidate" and event.data["candidate"] is not None:
             text = ledger.read_blob(cell_dir, event.data["source"])
             if Candidate(text, event.data["language"], backend).sha != event.data["candidate"]:
@@ -130,6 +144,8 @@ def _candidates(cell_dir: Path, events: Sequence[Event]) -> Iterator[str]:
 def _prompts(cell_dir: Path, events: Sequence[Event]) -> Iterator[str]:
     for event in events:
         if event.kind == "ask":
+            if event.data["proposal"].get("given") and not event.data["prompt"]:
+                continue  # a source tried as it stands: nobody was asked
             try:
                 json.loads(ledger.read_blob(cell_dir, event.data["prompt"]))
             except ValueError:
@@ -163,96 +179,3 @@ def _selections(events: Sequence[Event]) -> Iterator[str]:
             for half in ("select", "report"):
                 if one[half] is not None and from_json(Timing, one[half]).kind != "final":
                     yield f"event {event.seq}: {event.task} reports a timing of the search"
-
-
-def numbers(events: Sequence[Event]) -> dict[str, Any]:
-    """The counts and results a report shows, from the events alone. Attempts that the machine
-    failed are ``quarantined`` and in no other count."""
-    statuses: dict[str, int] = {}
-    for event in events:
-        if event.kind == "verdict":
-            status = event.data["verdict"]["status"]
-            statuses[status] = statuses.get(status, 0) + 1
-    quarantined = statuses.pop("infra_error", 0)
-    results: dict[str, Any] = {}
-    baselines: dict[str, str] = {}
-    for event in events:
-        if event.kind == "select":
-            results[str(event.task)] = _result(event.data)
-        elif event.kind == "control" and event.data["op"] == "task_begin":
-            baselines[str(event.task)] = str(event.data["baseline"])
-    calls = [event.data for event in events if event.kind == "call"]
-    return {
-        "attempts": sum(statuses.values()),
-        "quarantined": quarantined,
-        "statuses": dict(sorted(statuses.items())),
-        "calls": len(calls),
-        "paid": sum(not call["replayed"] for call in calls),
-        "tokens": _sum(_tokens(call["usage"]) for call in calls),
-        "cost": _sum(call["usage"]["cost_usd"] for call in calls),
-        "results": results,
-        "baselines": baselines,
-    }
-
-
-def _tokens(usage: Mapping[str, Any]) -> int | None:
-    given, made = usage["input_tokens"], usage["output_tokens"]
-    return None if given is None or made is None else given + made
-
-
-def _sum(values: Iterator[Any]) -> Any:
-    known = list(values)
-    return None if None in known else sum(known)
-
-
-def _result(data: Mapping[str, Any]) -> dict[str, float] | str | None:
-    """Speedup per baseline of the chosen kernel; ``untimed``; None if nothing was chosen."""
-    for one in data["finalists"]:
-        if one["ordinal"] == data["chosen"]:
-            if one["report"] is None:
-                return "untimed"
-            return {name: ratio["median"] for name, ratio in one["report"]["speedup"].items()}
-    return None
-
-
-def _reported(cell_dir: Path, meta: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
-    """Fields of the report's row that the raw events do not give."""
-    from kernelcoder.report.rows import cell_row
-    from kernelcoder.report.source import load
-
-    row = cell_row(load(cell_dir))
-    for name, expected in _row(meta, found).items():
-        given = row[name]
-        if isinstance(given, float) and isinstance(expected, (int, float)):
-            same = math.isclose(given, expected, rel_tol=derivations.ROUNDING, abs_tol=1e-12)
-        else:
-            same = given == expected
-        if not same:
-            yield f"the report's {name} is {given!r}, the events give {expected!r}"
-
-
-def _row(meta: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    """The headline of a report, made from the numbers of the events."""
-    results, baselines = found["results"], found["baselines"]
-    n_tasks = len({*meta.get("tasks", ()), *baselines})
-    good = {task: result for task, result in results.items() if result is not None}
-    speeds = [
-        result[baselines[task]]
-        for task, result in good.items()
-        if isinstance(result, dict) and baselines[task] in result
-    ]
-    whole = n_tasks > 0 and len(speeds) == len(good)
-    mean = math.exp(math.fsum(map(math.log, speeds)) / n_tasks) if whole else None
-    return {
-        "n_tasks": n_tasks,
-        "n_verified": len(good),
-        "fast_1": sum(speed > 1.0 for speed in speeds) / n_tasks if whole else None,
-        "geomean_all": mean,
-        "attempts": found["attempts"],
-        "quarantined": found["quarantined"],
-        "statuses": found["statuses"],
-        "calls": found["calls"],
-        "calls_paid": found["paid"],
-        "tokens": found["tokens"],
-        "cost": found["cost"],
-    }

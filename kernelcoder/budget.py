@@ -13,9 +13,11 @@ with an unknown part is unknown. Under a money cap an unknown sum admits nothing
 first reply without a price the scope stops, and says why. Tokens that a server did not report
 are charged at the reserved upper estimate when a token cap is set, and stay unknown in reports.
 
-**Determinism.** A cell's token and money caps are divided evenly among its tasks (the ``uniform``
-allocator), so whether an attempt is admitted depends on its own task alone, never on which task
-was faster. Wall time cannot be reproduced; the decision it leads to is an event.
+**Determinism.** A cell's token and money caps are divided evenly among its tasks, whatever the
+allocator of attempts, so whether an attempt is admitted depends on its own task alone, never on
+which task was faster. Only where a reply costs more than its reservation may one task's spending
+stop another at the cell's cap: there the cap comes first. Wall time cannot be reproduced; the
+decision it leads to is an event.
 """
 
 from __future__ import annotations

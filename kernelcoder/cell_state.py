@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from kernelcoder import matrix
-from kernelcoder.budget import caps_of, may_go_on
+from kernelcoder.budget import caps_of
 from kernelcoder.config import Value
 from kernelcoder.matrix import Cell
 from kernelcoder.records import Mode
+from kernelcoder.stop_rules import goes_on, rules_of
 
 # A ledger line begins with its own kind and task; most lines need not be parsed any further.
 _HEAD = re.compile(rb'\{"seq":\d+,"time":[\d.e+-]+,"kind":"(\w+)","task":(?:"([^"]+)"|null),')
@@ -61,8 +62,8 @@ def finished_tasks(ledger: Path, values: Mapping[str, Value]) -> set[str]:
             ended.pop(name, None)
         if data["op"] == "task_end":
             ended[task] = data
-    budget, caps = int(values["BUDGET"]), caps_of(values)
-    return {name for name, end in ended.items() if not may_go_on(end, asked[name], budget, caps)}
+    now = int(values["BUDGET"]), caps_of(values), rules_of(values)
+    return {name for name, end in ended.items() if not goes_on(end, asked[name], *now)}
 
 
 def state(cell: Cell) -> State:

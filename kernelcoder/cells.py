@@ -8,6 +8,7 @@ continues the cell. Any other difference would make two experiments one, and is 
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 import subprocess
@@ -17,24 +18,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelcoder import __version__, paths, registry
+from kernelcoder import __version__, arms, manifest, paths, registry
 from kernelcoder.errors import BROKEN, Error, Problem
 from kernelcoder.ledger import Held, holder, write_atomic
 from kernelcoder.matrix import Cell, folder, stops_only
+from kernelcoder.stop_rules import looser
 
 
 @dataclass(frozen=True, slots=True)
 class Maker:
     """What a cell is made by and of, besides its settings: the verifier's version, the digest of
-    the prompt templates, and the ids of all its tasks."""
+    the prompt templates, and the ids of all its tasks; ``evaluate`` are those that nothing is
+    learnt from, where the suite is split; ``secret`` is what the hidden cases are drawn from, ""
+    for one of the cell's own."""
 
     verify_version: str
     prompts: str
     tasks: tuple[str, ...]
+    evaluate: tuple[str, ...] = ()
+    secret: str = ""
 
 
+@functools.cache
 def commit() -> tuple[str, bool]:
-    """The checkout's commit and whether files differ from it; ``("", True)`` outside of git."""
+    """The checkout's commit and whether files differ from it, asked once: the code that runs is
+    what was there when it was loaded. ``("", True)`` outside of git."""
     asked = (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain"])
     found = []
     for command in asked:
@@ -60,11 +68,18 @@ def read_meta(cell_dir: Path) -> dict[str, Any] | None:
 
 
 def language_model(cell: Cell) -> bool:
-    """Whether a language model proposes the kernels; of replies played back, whether one did."""
-    values, name = dict(cell.values), f"MODEL_{cell.model.upper()}"
-    if registry.model_id(cell.model, values).startswith("replay:"):
+    """Whether a language model proposes the kernels (of a router's arms: any of them); of replies
+    played back, whether one did."""
+    return any(
+        _speaks(one, cell) for one in {cell.model, *(a.model for a in arms.arms(cell.values))}
+    )
+
+
+def _speaks(model: str, cell: Cell) -> bool:
+    values, name = dict(cell.values), f"MODEL_{model.upper()}"
+    if registry.model_id(model, values).startswith("replay:"):
         values[f"{name}_ID"] = str(values.get(f"{name}_OF", values[f"{name}_ID"]))
-    return bool(registry.module("MODEL", cell.model, values).language_model)
+    return bool(registry.module("MODEL", model, values).language_model)
 
 
 def prepare(cell: Cell, maker: Maker) -> dict[str, Any]:
@@ -79,6 +94,7 @@ def prepare(cell: Cell, maker: Maker) -> dict[str, Any]:
             "seed": cell.seed,
             "values": dict(cell.values),
             "tasks": list(maker.tasks),
+            **({"evaluate": list(maker.evaluate)} if maker.evaluate else {}),
             "language_model": language_model(cell),
             "version": __version__,
             "verify_version": maker.verify_version,
@@ -87,7 +103,8 @@ def prepare(cell: Cell, maker: Maker) -> dict[str, Any]:
             "dirty": stamp[1],
             "machine": cell_dir.parent.name,
             "created": round(time.time(), 3),
-            "holdout_key": secrets.token_hex(32),
+            "manifest": manifest.manifest(cell.values),
+            "holdout_key": maker.secret or secrets.token_hex(32),
         }
         _write(cell_dir, meta)
         return meta
@@ -103,6 +120,8 @@ def differing(meta: Mapping[str, Any], cell: Cell, maker: Maker) -> list[Problem
     if then != maker.verify_version:
         what = f"recorded with verifier {then}, now {maker.verify_version}"
         problems.append(Problem("verifier", what))
+    if "evaluate" in meta and meta["evaluate"] != list(maker.evaluate):
+        problems.append(Problem("splits.toml", "other tasks are held out than when it began"))
     planned = set(meta.get("tasks", maker.tasks))
     for name in sorted(planned - set(maker.tasks)):
         problems.append(Problem(name, "was a task of the cell and is none any more"))
@@ -148,7 +167,7 @@ def raised(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
         old, new = then.get(name), now[name]
         if old is None or new == old:
             continue
-        if new > old if name == "BUDGET" else old and (not new or new > old):
+        if new > old if name == "BUDGET" else looser(name, old, new):
             found[name] = new
     return found
 

@@ -27,7 +27,16 @@ _STRINGS = {
     "_ID": (re.compile(r"[a-z_]+:\S+"), "provider:name, for example openai:my-model"),
     "_OF": (re.compile(r"[a-z_]+:\S+"), "a model id provider:name, for example recipe:v1"),
     "_URL": (re.compile(r"(https?://\S+)?"), "an address http://... or https://..."),
+    "_SKILLS_LIBRARY": (re.compile(r"([0-9a-f]{12})?"), "12 hex digits of skills --import"),
     "_DIR": (re.compile(r"[^\x00-\x1f]*"), "the path of a folder"),
+    "_ARMS": (re.compile(r"[a-z0-9_]+/[a-z0-9_]+(,[a-z0-9_]+/[a-z0-9_]+)*"), "model/recipe,..."),
+    "_ESCALATE_ON": (re.compile(r"[a-z_]+(,[a-z_]+)*"), "failure classes a,b"),
+    "_CONTRASTS": (
+        re.compile(r"((method|memory|model|backend|suite):[a-z0-9_]+(,[a-z0-9_]+)*( |$))*"),
+        "controls of axes, method:a,b memory:c",
+    ),
+    "_CHAOS_FAULTS": (re.compile(r"[a-z0-9_]+(, ?[a-z0-9_]+)*"), "faults a,b; or all"),
+    "_CHAOS_MODELS": (re.compile(r"([a-z_]+:\S+)?"), "model ids provider:name,..."),
     "_TASKS": (re.compile(r"[A-Za-z0-9_*?\[\]!-]+(,[A-Za-z0-9_*?\[\]!-]+)*"), "patterns a,b_*"),
 }
 

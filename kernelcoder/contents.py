@@ -15,7 +15,11 @@ from kernelcoder.ledger import Event, canonical
 from kernelcoder.records import sha256
 from kernelcoder.wording import TAKEN_OVER
 
-_RUN_ONLY = {"call": ("latency_s", "replayed"), "control": ("pid",)}
+_RUN_ONLY = {
+    "call": ("latency_s", "replayed"),
+    "step": ("latency_s", "replayed", "seconds"),
+    "control": ("pid",),
+}
 _MEASURED = ("timing", "seconds", "log", "versions")
 
 
@@ -26,7 +30,7 @@ def content(event: Event) -> Any | None:
         return None
     for name in _RUN_ONLY.get(event.kind, ()):
         data.pop(name, None)
-    if event.kind == "verdict":
+    if event.kind == "verdict" or data.get("what") == "verify":
         data["verdict"] = _verdict(data["verdict"])
     if event.kind == "select":
         data = _select(data)
@@ -51,17 +55,16 @@ def _select(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def content_digest(events: Iterable[Event]) -> str:
     """SHA-256 over the cell's own events and then each task's, tasks by name, steps by ordinal."""
-    tasks: dict[str, list[tuple[tuple[int, int], Any]]] = {}
-    steps = {"ask": 0, "call": 1, "candidate": 2, "verdict": 3}
+    tasks: dict[str, list[tuple[int, Any]]] = {}
     for event in events:
         kept = content(event)
         if kept is None:
             continue
-        # Steps of different ordinals interleave freely; what frames them keeps its place around.
+        # Attempts interleave freely, each in its own order; what frames them stays around them.
         place = 1 << 30 if event.ordinal is None else event.ordinal
         if event.ordinal is None and event.data.get("op") in ("open", "task_begin"):
             place = -1
-        tasks.setdefault(event.task or "", []).append(((place, steps.get(event.kind, 0)), kept))
+        tasks.setdefault(event.task or "", []).append((place, kept))
     ordered = {
         name: [kept for _, kept in sorted(rows, key=lambda row: row[0])]
         for name, rows in tasks.items()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
+from typing import Any
 
 from kernelcoder.records import Attempt, Proposal, Verdict, sha256
 
@@ -20,6 +21,8 @@ class _Stop:
 STOP = _Stop()
 
 # Share of the way to a right kernel, by how far the attempt came (methods.md 4.6). Never reported.
+FEEDBACK = 0.05  # the most that feedback of people shifts a shaped value
+_WRONG_LEAST, _WRONG_MOST = 0.01, 0.49  # a failure with code stays drawable, and below the right
 _SHAPED_FAILURE = {"generated": 0.05, "compiled": 0.15, "smoke_passed": 0.35}
 
 
@@ -29,7 +32,8 @@ class History:
     order. ``pending`` are proposals issued but not visible yet, as (ordinal, proposal).
 
     ``baseline`` is the one speedups are judged by; ``noise`` the relative gain below which two
-    kernels count as equally fast; ``budget`` the attempts this task may use in all."""
+    kernels count as equally fast; ``budget`` the attempts this task may use in all. ``learnt`` is
+    what the method itself carries from earlier tasks, None if it carries nothing."""
 
     task: str
     ordinal: int
@@ -39,11 +43,18 @@ class History:
     window: int
     baseline: str
     noise: float = 0.02
+    learnt: Any = None
 
     @property
     def correct(self) -> tuple[Attempt, ...]:
         """Verified attempts, in ordinal order, duplicates included."""
         return tuple(a for a in self.attempts if a.verdict.verified)
+
+    def issued(self, *roles: str) -> int:
+        """How many known proposals, pending ones included, have one of these roles. Seeds may come
+        before what a method proposes itself, so it counts its drafts, never ordinals."""
+        known = (*(one.proposal for one in self.attempts), *(one for _, one in self.pending))
+        return sum(one.role in roles for one in known)
 
     def score(self, attempt: Attempt) -> float:
         """log speedup of a verified attempt over the baseline; 0 where timing is off."""
@@ -58,17 +69,26 @@ class History:
         """Progress in [0, 1] used to choose among failures and for trees; never a result.
 
         Source: reference specification 4.6: stage reached, fraction of cases right, then
-        0.5 + 0.5 * sigmoid(score / 0.35) for verified kernels."""
+        0.5 + 0.5 * sigmoid(score / 0.35) for verified kernels. The mean score that people gave
+        shifts it by at most ``FEEDBACK``, and never across the line between right and wrong."""
         verdict: Verdict = attempt.verdict
+        said = FEEDBACK * opinion(attempt)
         if verdict.verified:
-            return 0.5 + 0.5 / (1.0 + math.exp(-self.score(attempt) / 0.35))
+            value = 0.5 + 0.5 / (1.0 + math.exp(-self.score(attempt) / 0.35))
+            return min(1.0, max(0.5, value + said))
         if verdict.status == "no_candidate":
             return 0.0
         base = _SHAPED_FAILURE.get(verdict.stage, 0.05)
         right = (
             sum(case.ok for case in verdict.cases) / len(verdict.cases) if verdict.cases else 0.0
         )
-        return base + 0.1 * right
+        return min(_WRONG_MOST, max(_WRONG_LEAST, base + 0.1 * right + said))
+
+
+def opinion(attempt: Attempt) -> float:
+    """The mean of the scores people gave an attempt, in [-1, 1]; 0 without any."""
+    scores = [score for score, _ in attempt.feedback]
+    return math.fsum(scores) / len(scores) if scores else 0.0
 
 
 def random_key(*parts: object) -> str:

@@ -167,14 +167,18 @@ _held_guard = threading.Lock()
 class Ledger:
     """The one writer of a cell. Takes the cell's lock, drops a torn tail, checks what is there.
 
-    Raises :class:`Held` if another process (or thread) writes the cell, :class:`BrokenLedger` on
-    a file that cannot be continued. Thread-safe; a context manager."""
+    ``paid``: replies were paid for, so a call waits for the disk. Raises :class:`Held` if another
+    process (or thread) writes the cell, :class:`BrokenLedger` on a file that cannot be continued.
+    Thread-safe; a context manager."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.dir = path, path.parent
+    def __init__(self, path: Path, paid: bool = True) -> None:
+        self.path, self.dir, self._paid = path, path.parent, paid
         self.dir.mkdir(parents=True, exist_ok=True)
         self._guard = threading.Lock()
         self._unusable = ""
+        self._by_task: dict[str, list[Event]] = {}
+        self._begun: dict[str, int] = {}
+        self._indexed = 0
         self._lock_file = self._acquire()
         with contextlib.ExitStack() as undo:
             undo.callback(self._release)
@@ -232,7 +236,7 @@ class Ledger:
             event = dataclasses.replace(blank, hash=blank.digest())
             fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
             line = (json.dumps(fields, separators=(",", ":")) + "\n").encode()
-            self._write(line, sync=kind == "call")
+            self._write(line, sync=self._paid and kind in ("call", "step"))
             self.events.append(event)
             return event
 
@@ -266,13 +270,19 @@ class Ledger:
     def events_of(self, task: str) -> list[Event]:
         """Events of a task since it was last begun: after a ``resume`` that names it, only those
         that followed."""
-        found: list[Event] = []
-        for event in self.events:
-            if event.kind == "control" and task in event.data.get("reopened", ()):
-                found = []
-            elif event.task == task:
-                found.append(event)
-        return found
+        found = self.all_of(task)
+        return found[self._begun.get(task, 0) :]
+
+    def all_of(self, task: str) -> list[Event]:
+        """Every event of a task, from an index: a large cell has many tasks."""
+        with self._guard:
+            for event in self.events[self._indexed :]:
+                if event.task is not None:
+                    self._by_task.setdefault(event.task, []).append(event)
+                for name in event.data.get("reopened", ()):
+                    self._begun[name] = len(self._by_task.get(name, ()))
+            self._indexed = len(self.events)
+            return list(self._by_task.get(task, ()))
 
     @property
     def closed(self) -> bool:
@@ -325,28 +335,59 @@ def verdict_of(cell_dir: Path, data: Mapping[str, Any], with_log: bool = True) -
 def attempts(events: Iterable[Event], task: str, cell_dir: Path) -> list[Attempt]:
     """Judged attempts of a task in ordinal order, with sources and logs read from the blobs."""
     events = [event for event in events if event.task == task or event.kind == "control"]
-    rows: dict[int, dict[str, Mapping[str, Any]]] = {}
-    for event in events:
-        if event.ordinal is not None:
-            rows.setdefault(event.ordinal, {})[event.kind] = event.data
-    judged = {ordinal: row for ordinal, row in sorted(rows.items()) if "verdict" in row}
+    judged = {ordinal: row for ordinal, row in sorted(rows(events).items()) if "verdict" in row}
     backend = backend_of(events) if judged else ""
     return [attempt_of(cell_dir, backend, ordinal, row) for ordinal, row in judged.items()]
 
 
-def attempt_of(
-    cell_dir: Path, backend: str, ordinal: int, row: Mapping[str, Mapping[str, Any]]
-) -> Attempt:
-    """One attempt from its four events (kind -> data)."""
+def rows(events: Iterable[Event]) -> dict[int, dict[str, Any]]:
+    """Ordinal -> kind -> data of one task's events. Of steps and feedback an attempt may have
+    several: those are lists, each feedback with the sequence number of its event as ``seq``."""
+    found: dict[int, dict[str, Any]] = {}
+    for event in events:
+        if event.ordinal is None:
+            continue
+        row = found.setdefault(event.ordinal, {})
+        if event.kind == "step":
+            row.setdefault("step", []).append(event.data)
+        elif event.kind == "feedback":
+            row.setdefault("feedback", []).append({**event.data, "seq": event.seq})
+        else:
+            row[event.kind] = event.data
+            if event.kind == "ask":
+                row["asked_at"] = event.seq
+    return found
+
+
+def attempt_of(cell_dir: Path, backend: str, ordinal: int, row: Mapping[str, Any]) -> Attempt:
+    """One attempt from its events (kind -> data, as :func:`rows` gives them)."""
     cut = row["candidate"]
     candidate = None
     if cut["candidate"] is not None:
         candidate = Candidate(read_blob(cell_dir, cut["source"]), cut["language"], backend)
+    usage: Usage = from_json(Usage, row["call"]["usage"])
+    steps = row.get("step", ())
     return Attempt(
         ordinal=ordinal,
         proposal=from_json(Proposal, row["ask"]["proposal"]),
         candidate=candidate,
         verdict=verdict_of(cell_dir, row["verdict"]),
-        usage=from_json(Usage, row["call"]["usage"]),
+        usage=sum((usage_of(one) for one in steps if one["what"] == "ask"), usage),
         duplicate_of=row["verdict"]["duplicate_of"],
+        feedback=tuple((one["score"], one["note"]) for one in row.get("feedback", ())),
+        tried_s=sum(one["seconds"] for one in steps if one["what"] == "verify"),
     )
+
+
+def usage_of(step: Mapping[str, Any]) -> Usage:
+    """The usage of a step that asked the model."""
+    usage: Usage = from_json(Usage, step["usage"])
+    return usage
+
+
+def is_call(event: Event) -> bool:
+    """Whether a model was asked: the call that writes an attempt, or a step that asks. A source
+    that was given was no call."""
+    if event.kind == "step":
+        return bool(event.data["what"] == "ask")
+    return event.kind == "call" and event.data["finish"] != "given"

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING
 
-from kernelcoder import paths, registry
+from kernelcoder import arms, paths, registry
 from kernelcoder.config import Option, Settings, Value
 from kernelcoder.config_lines import nearest
 from kernelcoder.errors import Error, Problem
@@ -59,10 +59,13 @@ def _scope(
 ) -> Mapping[str, Value]:
     """The values a cell can depend on: shared ones and its own members' options."""
     switches = {f"{axis}_{member.upper()}" for axis, member in members.items()}
+    routed = {arm.model for arm in arms.arms(settings.values)}
+    switches |= {f"MODEL_{model.upper()}" for model in routed}
     found = {}
     for name, value in settings.values.items():
         axis, member = owners.get(name, ("", ""))
         mine = members[axis] == member if axis else name != "SEEDS"
+        mine = mine or (axis == "MODEL" and member in routed)
         if mine and name not in switches:
             found[name] = value
     return MappingProxyType(found)
@@ -78,7 +81,9 @@ def cell_id(
     """``<method>_<memory>_<model>_<backend>_<suite>_s<seed>-<8 hex>``.
 
     The digest covers members, seed and the prompted options in scope whose value differs from the
-    default; computed options follow from those. Values are compared, never where they came from."""
+    default; computed options follow from those. Values are compared, never where they came from.
+    A switch that is off because all it depends on is off stands at its default, whatever that is:
+    so an option that arrives with ``default y`` leaves the cells alone that it does not concern."""
     differing = {
         name: value
         for name, value in values.items()
@@ -86,11 +91,17 @@ def cell_id(
         and not name.startswith("RUN_")
         and not stops_only(name, anytime)
         and value != options[name].default
+        and not (value is False and _out_of_reach(options[name], values))
     }
     content = {"axes": dict(members), "seed": seed, "options": differing}
     digest = sha256(json.dumps(content, sort_keys=True, separators=(",", ":")))
     slug = "_".join(members[axis].replace("_", "-") for axis in registry.AXES)
     return f"{slug}_s{seed}-{digest[:8]}"
+
+
+def _out_of_reach(option: Option, values: Mapping[str, Value]) -> bool:
+    needed = [values[name] for name in option.needs if name in values]
+    return bool(needed) and not any(needed)
 
 
 def _product(settings: Settings) -> Iterator[tuple[Cell, str]]:
@@ -100,6 +111,7 @@ def _product(settings: Settings) -> Iterator[tuple[Cell, str]]:
     if empty := [axis for axis, found in chosen.items() if not found]:
         problems = [_empty(axis, options) for axis in empty]
         raise Error("the matrix is empty", where=settings.source, problems=problems)
+    arms.check(values, chosen["MODEL"])
     owners = registry.owners(options)
     shared: list[tuple[dict[str, str], Mapping[str, Value], list[ModuleType]]] = []
     for combination in itertools.product(*chosen.values()):
@@ -107,7 +119,9 @@ def _product(settings: Settings) -> Iterator[tuple[Cell, str]]:
         modules = [registry.module(axis, member, values) for axis, member in members.items()]
         shared.append((members, _scope(settings, members, owners), modules))
     for seed, (members, scope, modules) in itertools.product(range(int(settings["SEEDS"])), shared):
-        identity = cell_id(members, seed, scope, options, bool(modules[0].anytime))
+        anytime = bool(modules[0].anytime) and not arms.looks(scope)
+        anytime = anytime and not scope["ALLOCATOR_HEADROOM"]
+        identity = cell_id(members, seed, scope, options, anytime)
         cell = Cell(
             **{axis.lower(): member for axis, member in members.items()},
             seed=seed,
@@ -115,7 +129,22 @@ def _product(settings: Settings) -> Iterator[tuple[Cell, str]]:
             id=identity,
         )
         said = [module.refuses(cell) for module in modules if hasattr(module, "refuses")]
+        said.append(_unshared(scope, modules))
+        said.append(arms.refuses(scope, cell.model))
         yield cell, next((reason for reason in said if reason), "")
+
+
+def _unshared(scope: Mapping[str, Value], modules: Sequence[ModuleType]) -> str:
+    """Why attempts cannot be shared by headroom: tasks must not wait for each other, and a method
+    must not count on its BUDGET."""
+    if not scope["ALLOCATOR_HEADROOM"]:
+        return ""
+    learns = hasattr(modules[0], "observe") or bool(getattr(modules[1], "learns", True))
+    if learns or arms.arms(scope):
+        return "the allocator headroom needs tasks that do not learn from each other"
+    if any(scope[name] for name in scope if name.startswith("BUDGET_STOP_")):
+        return "the allocator headroom decides when a task stops: switch BUDGET_STOP_* off"
+    return "" if modules[0].anytime else "the allocator headroom needs a method for any budget"
 
 
 def _empty(axis: str, options: Mapping[str, Option]) -> Problem:
@@ -149,8 +178,9 @@ def select(found: Sequence[Cell], only: str = "", shard: str = "") -> list[Cell]
 
 
 def tasks(cell: Cell) -> tuple[str, ...]:
-    """The tasks of a cell as ``suite/name``, in the suite's order. A pattern of
-    ``SUITE_<S>_TASKS`` that matches no task is an :class:`Error`."""
+    """The tasks of a cell as ``suite/name``, in the suite's order; the first ``SUITE_<S>_COUNT``
+    where there is such an option. A pattern of ``SUITE_<S>_TASKS`` that matches no task is an
+    :class:`Error`."""
     names = registry.module("SUITE", cell.suite, cell.values).names()
     symbol = f"SUITE_{cell.suite.upper()}_TASKS"
     patterns = [part for part in str(cell.values.get(symbol, "*")).split(",") if part]
@@ -163,6 +193,7 @@ def tasks(cell: Cell) -> tuple[str, ...]:
     if problems:
         raise Error(f"suite {cell.suite} lacks tasks that were asked for", problems=problems)
     hit = [name for name in names if any(fnmatch.fnmatchcase(name, p) for p in patterns)]
+    hit = hit[: int(cell.values.get(f"SUITE_{cell.suite.upper()}_COUNT", len(hit)))]
     return tuple(f"{cell.suite}/{name}" for name in hit)
 
 
@@ -186,10 +217,11 @@ def availability(cell: Cell) -> Availability:
     found: Availability = registry.module("BACKEND", cell.backend).probe()
     if found.mode is None:
         return found
-    provider = registry.module("MODEL", cell.model, cell.values)
-    options = registry.options("MODEL", cell.model, cell.values)
-    lacking = provider.ready(options)
-    return Availability(None, lacking) if lacking else found
+    for model in dict.fromkeys([cell.model, *(arm.model for arm in arms.arms(cell.values))]):
+        provider = registry.module("MODEL", model, cell.values)
+        if lacking := provider.ready(registry.options("MODEL", model, cell.values)):
+            return Availability(None, lacking)
+    return found
 
 
 def stand_in(cell: Cell) -> str:
@@ -197,4 +229,5 @@ def stand_in(cell: Cell) -> str:
     found = availability(cell)
     if found.mode in (None, "native"):
         return ""
-    return f"{cell.backend} is {found.mode} here, without timing: {found.reason}"
+    timing = "on a made-up clock" if found.mode == "simulated" else "without timing"
+    return f"{cell.backend} is {found.mode} here, {timing}: {found.reason}"

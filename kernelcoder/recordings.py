@@ -36,10 +36,10 @@ def clean(reply: Reply) -> Reply:
 
 class Recordings:
     """The store under ``folder`` (``results/<machine>/calls``). Thread-safe; several processes may
-    share it, the first recording of a digest wins."""
+    share it, the first recording of a digest wins. What was ``paid`` for waits for the disk."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, paid: bool = True) -> None:
+        self.folder, self._paid = folder, paid
         self._guard = threading.Lock()
         self._flights: dict[str, _Flight] = {}
 
@@ -68,7 +68,7 @@ class Recordings:
             "recorded_at": round(time.time(), 3),
         }
         text = json.dumps(plain(body), indent=1, allow_nan=False)
-        write_atomic(self.path(digest), text.encode(), sync=True)
+        write_atomic(self.path(digest), text.encode(), sync=self._paid)
         return reply
 
     def get(self, request: Request, ask: Callable[[Request], Reply]) -> tuple[Reply, bool]:

@@ -8,6 +8,7 @@ Status and stage decide which fields may exist: a record that contradicts itself
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import types
 import typing
@@ -33,7 +34,8 @@ Stage = Literal["generated", "compiled", "smoke_passed", "verified", "measured"]
 STAGES: tuple[str, ...] = typing.get_args(Stage)
 Role = Literal["draft", "refine", "debug", "rewrite", "cross", "plan", "probe", "seed"]
 ROLES: tuple[str, ...] = typing.get_args(Role)
-Mode = Literal["native", "interpreted", "emulated", "compiled-only"]
+Mode = Literal["native", "interpreted", "emulated", "compiled-only", "simulated"]
+TIMED_MODES: tuple[str, ...] = ("native", "simulated")  # the second on a made-up clock
 # A verdict that counts what it checked cannot be "verified" with none of these.
 NEEDED: tuple[str, ...] = ("cases", "elements", "passes")
 BASELINES: tuple[str, ...] = ("eager", "compile", "library", "reference")
@@ -65,7 +67,11 @@ class Sampling:
 class Proposal:
     """What a method wants tried next. ``key`` is the hex random key: draft keys omit the method,
     so all methods share their drafts. ``hint`` is an optional strategy sentence for the prompt;
-    ``shown`` are ordinals whose kernels appear in the prompt without being parents."""
+    ``shown`` are ordinals whose kernels appear in the prompt without being parents.
+
+    ``step`` names the recipe that writes the attempt, "" is the cell's; ``arm`` is what a router
+    chose, "" is the cell's model. ``given`` is the SHA-256 of a source that is tried as it stands,
+    without asking a model (seeds and probes only)."""
 
     role: Role
     parents: tuple[int, ...] = ()
@@ -74,6 +80,9 @@ class Proposal:
     shown: tuple[int, ...] = ()
     chain: int = 0
     temperature: float | None = None
+    step: str = ""
+    arm: str = ""
+    given: str = ""
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
@@ -82,6 +91,8 @@ class Proposal:
             raise ValueError(f"a {self.role} has no parents")
         if self.role in ("refine", "debug", "cross") and not self.parents:
             raise ValueError(f"a {self.role} needs a parent")
+        if self.given and self.role not in ("seed", "probe"):
+            raise ValueError(f"a {self.role} is written by a model, its source cannot be given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +128,20 @@ class Usage:
     reasoning_tokens: int | None = None
     cost_usd: float | None = None
 
+    def __add__(self, other: Usage) -> Usage:
+        """The sum of two replies' usage: unknown wherever a part of it is."""
+        sums: dict[str, Any] = {}
+        for one in dataclasses.fields(self):
+            mine, theirs = getattr(self, one.name), getattr(other, one.name)
+            sums[one.name] = None if mine is None or theirs is None else mine + theirs
+        return Usage(**sums)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What came back. ``served`` is the model id the server reported; ``sent`` is the wire prompt
-    when the provider rewrote it (guided mode), else empty."""
+    when the provider rewrote it (guided mode), else empty; ``id`` is the server's name for this
+    answer, "" where it gave none."""
 
     text: str
     finish: str
@@ -129,6 +149,7 @@ class Reply:
     served: str
     latency_s: float
     sent: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +259,7 @@ class Verdict:
             raise ValueError("verified needs cases, all of them right")
         if good and self.checked and not all(self.checked.get(name) for name in NEEDED):
             raise ValueError(f"verified needs something compared: {dict(self.checked)}")
-        if self.timing is not None and (not good or self.mode != "native"):
+        if self.timing is not None and (not good or self.mode not in TIMED_MODES):
             raise ValueError("only a verified kernel run natively carries timing")
         if (self.stage == "measured") != (self.timing is not None):
             raise ValueError("measured means: has a timing, and the other way round")
@@ -251,7 +272,9 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try as a method may see it: no holdout values, no seeds."""
+    """One try as a method may see it: no holdout values, no seeds. ``usage`` is of all its calls;
+    ``feedback`` are the scores in [-1, 1] and notes that people gave it; ``tried_s`` are seconds of
+    the verifier on variants that were tried on the way to the candidate."""
 
     ordinal: int
     proposal: Proposal
@@ -259,6 +282,8 @@ class Attempt:
     verdict: Verdict
     usage: Usage
     duplicate_of: int | None = None
+    feedback: tuple[tuple[float, str], ...] = ()
+    tried_s: float = 0.0
 
     def speedup(self, baseline: str) -> float | None:
         """Median search speedup over ``baseline``, None if not measured."""
@@ -278,6 +303,11 @@ def to_json(record: Any) -> Any:
     return record
 
 
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
 def from_json(kind: Any, data: Any) -> Any:
     """The record of type ``kind`` that ``to_json`` wrote; unknown or missing fields raise."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
@@ -291,7 +321,7 @@ def from_json(kind: Any, data: Any) -> Any:
         return {key: from_json(args[1], value) for key, value in data.items()}
     if not dataclasses.is_dataclass(kind):
         return data
-    hints = typing.get_type_hints(kind)
+    hints = _hints(typing.cast(type, kind))
     names = {f.name for f in dataclasses.fields(kind)}
     if unknown := set(data) - names:
         raise ValueError(f"{kind.__name__}: unknown fields {', '.join(sorted(unknown))}")  # type: ignore[union-attr]

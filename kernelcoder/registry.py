@@ -26,6 +26,8 @@ PACKAGES: Mapping[str, str] = {
     "MODEL": "kernelcoder.models",
     "BACKEND": "kernelcoder.backends",
     "SUITE": "benchmarks",
+    "RECIPE": "kernelcoder.steps",  # no axis: a choice shared by all cells
+    "ROUTER": "kernelcoder.routing",  # likewise
 }
 
 

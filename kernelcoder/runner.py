@@ -12,29 +12,38 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Self
 
-from kernelcoder import cells, config, matrix, paths, registry
+from benchmarks import splits
+from kernelcoder import arms, cells, config, matrix, paths, registry
 from kernelcoder.budget import Account, caps_of, share
-from kernelcoder.engine import search
-from kernelcoder.engine.asking import Setting
-from kernelcoder.engine.calling import Caller, Stopped, Unreachable
+from kernelcoder.engine import allocating, search
+from kernelcoder.engine.asking import Setting, Stream
+from kernelcoder.engine.calling import Stopped, Unreachable
 from kernelcoder.engine.learning import Learner
+from kernelcoder.engine.routes import Route, Routes
+from kernelcoder.engine.routing import caller_of
+from kernelcoder.engine.side_by_side import Either, deadline, in_pool, stopping
+from kernelcoder.engine.verdicts import SharedVerdicts, shared_secret
 from kernelcoder.errors import BROKEN, CANNOT_RUN, DONE, INTERRUPTED, CannotRun, Error, Problem
 from kernelcoder.ledger import Held, Ledger
 from kernelcoder.matrix import Cell
 from kernelcoder.models import Model
+from kernelcoder.models.plane.failures import Lost
+from kernelcoder.models.plane.lines import Plane
 from kernelcoder.progress import Progress
 from kernelcoder.prompts import TEMPLATES_DIGEST
 from kernelcoder.recordings import Recordings
+from kernelcoder.records import TIMED_MODES
+from kernelcoder.stop_rules import rules_of
 from kernelcoder.task import Task
 from kernelcoder.verify import Verifier, VerifyOptions
 
 State = Literal["done", "unfinished", "broken", "held", "cannot run", "interrupted"]
-SEEDED = frozenset({"recipe", "replay", "embedded"})
+SEEDED = frozenset({"recipe", "replay", "embedded", "sim"})
 CODES = {
     "done": DONE,
     "unfinished": BROKEN,
@@ -64,9 +73,12 @@ def workers_of(asked: int) -> int:
 
 def guarantee(cell: Cell) -> str:
     """``G2``: running again gives the identical ledger, times aside (a seeded local model, and no
-    measured time that a method could act on). ``G1``: replaying the recorded replies does."""
-    provider = registry.model_id(cell.model, cell.values).partition(":")[0]
-    return "G2" if provider in SEEDED and not cell.values["VERIFY_TIMING"] else "G1"
+    measured time that a method could act on; a simulated one is seeded as well). ``G1``: replaying
+    the recorded replies does."""
+    models = [cell.model, *(arm.model for arm in arms.arms(cell.values))]
+    providers = {registry.model_id(one, cell.values).partition(":")[0] for one in models}
+    clock = cell.values["VERIFY_TIMING"] and cell.backend != "sim"
+    return "G2" if providers <= SEEDED and not clock else "G1"
 
 
 class Runner:
@@ -76,8 +88,10 @@ class Runner:
         self.stop = threading.Event()
         self._progress = progress
         self._workers = workers_of(workers)
-        self._recordings = Recordings(paths.results() / "calls")
+        calls = paths.results() / "calls"
+        self._recordings = {paid: Recordings(calls, paid) for paid in (True, False)}
         self._models: dict[tuple[str, Any], Model] = {}
+        self._plane = Plane()
         self._verifiers: dict[Any, Verifier] = {}
         self._tasks: dict[tuple[str, str], Task] = {}
 
@@ -130,12 +144,15 @@ class Runner:
 
     def _run_cell(self, cell: Cell, names: Sequence[str]) -> Outcome:
         cell_dir = matrix.folder(cell)
-        with Ledger(cell_dir / "ledger.jsonl") as ledger:
+        with Ledger(cell_dir / "ledger.jsonl", cells.language_model(cell)) as ledger:
             if ledger.torn:
                 self._progress.line(f"dropped a torn last line of {ledger.torn} bytes")
             budget, caps = int(cell.values["BUDGET"]), caps_of(cell.values)
-            again = search.reopenable(ledger.events, budget, caps)
-            maker = cells.Maker(_verify_version(), TEMPLATES_DIGEST, tuple(names))
+            again = search.reopenable(ledger.events, budget, caps, rules_of(cell.values))
+            secret = ""
+            if cell.values["RUN_SHARE_VERDICTS"]:
+                secret = shared_secret(cell_dir.parent / "verdicts", cell.seed)
+            maker = maker_of(cell, names, secret)
             moved = self._changed_tasks(cell, ledger)
             if ledger.closed and not again:
                 meta = cells.read_meta(cell_dir) or {}
@@ -173,18 +190,38 @@ class Runner:
         """All tasks of an open cell. Whatever stops it leaves a ledger that can be continued."""
         setting = self._setting(cell, secret)
         stop = threading.Event()
-        caller = Caller(setting.model, setting.retries, _Either(self.stop, stop))
+        lines = self._plane.lines(cell.values, partial(_lost, ledger))
+        caller = caller_of(setting, Either(self.stop, stop), lines)
         account = Account("cell", caps_of(cell.values))
-        timer = _deadline(cell, stop)
-        learner = Learner(setting, ledger)
+        timer = deadline(int(cell.values["BUDGET_MINUTES"]), stop)
+        either = Either(self.stop, stop)
+        learner = Learner(setting, ledger, caller, account, stopping(either))
+
+        by_headroom = bool(cell.values["ALLOCATOR_HEADROOM"])
+
+        def begun(name: str) -> search.TaskRun:
+            task = self._task(cell, name)
+            mine, told = Account("task", share(account.caps, len(names)), account), learner.lessons
+            watch = self._progress.attempt
+            self._progress.task_begins(task.id)
+            return search.TaskRun(setting, task, ledger, mine, caller, either, watch, told(task))
 
         def one(name: str) -> None:
-            self._one_task(setting, cell, ledger, account, caller, stop, learner, name, len(names))
+            if not by_headroom:
+                begun(name).run()
+            why = str(ledger.events_of(name)[-1].data.get("why", ""))
+            learner.observe(self._task(cell, name))
+            self._progress.task_ends(name, why)
 
         parallel = 1 if learner.sequential else self._workers
         note = ""
         try:
-            _in_pool(one, names, parallel, self.stop, stop)
+            side = partial(in_pool, workers=parallel, run_stop=self.stop, cell_stop=stop)
+            if by_headroom:
+                size = int(cell.values["ALLOCATOR_SLICE"])
+                runs = [begun(name) for name in names]
+                allocating.rounds(runs, setting.budget, size, setting.baseline, side)
+            side(one, learner.order(names))
         except Unreachable as problem:
             note = f"the model did not answer: {problem}"
             ledger.append("control", {"op": "infra", "what": note})
@@ -199,41 +236,10 @@ class Runner:
         ledger.append("control", {"op": "close"})
         return Outcome(cell, "done")
 
-    def _one_task(
-        self,
-        setting: Setting,
-        cell: Cell,
-        ledger: Ledger,
-        account: Account,
-        caller: Caller,
-        stop: threading.Event,
-        learner: Learner,
-        name: str,
-        count: int,
-    ) -> None:
-        task = self._task(cell, name)
-        mine = Account("task", share(account.caps, count), account)
-        run = search.TaskRun(
-            setting,
-            task,
-            ledger,
-            mine,
-            caller,
-            _Either(self.stop, stop),
-            self._progress.attempt,
-            learner.context(task),
-        )
-        self._progress.task_begins(task.id)
-        run.run()
-        learner.observe(task)
-        ended = ledger.events_of(task.id)[-1].data
-        self._progress.task_ends(task.id, str(ended.get("why", "")))
-
     def _setting(self, cell: Cell, secret: str) -> Setting:
         values = cell.values
         backend = registry.module("BACKEND", cell.backend)
         options = config.fill(VerifyOptions, values, "VERIFY")
-        model_options = registry.options("MODEL", cell.model, values)
         return Setting(
             method=cell.method,
             policy=registry.module("METHOD", cell.method),
@@ -241,11 +247,11 @@ class Runner:
             memory=registry.module("MEMORY", cell.memory),
             memory_options=registry.options("MEMORY", cell.memory, values),
             model_id=registry.model_id(cell.model, values),
-            model=self._model(cell, model_options),
+            model=self._model(cell.model, values),
             backend=cell.backend,
             backend_module=backend,
-            verifier=self._verifier(cell.backend, backend, options, values),
-            recordings=self._recordings,
+            verifier=self._shared(cell, self._verifier(cell.backend, backend, options, values)),
+            recordings=self._recordings[cells.language_model(cell)],
             holdout_key=secret,
             seed=cell.seed,
             budget=int(values["BUDGET"]),
@@ -254,13 +260,38 @@ class Runner:
             temperature=int(values["TEMPERATURE_PERCENT"]) / 100,
             max_tokens=int(values["MAX_TOKENS"]),
             retries=int(values["RUN_RETRIES"]),
-            timing=options.timing and backend.probe().mode == "native",
+            rules=rules_of(values),
+            corrupt=int(values["CHAOS_CORRUPT_PERCENT"]),
+            timing=options.timing and backend.probe().mode in TIMED_MODES,
             baseline=options.baseline,
             workers=self._workers,
+            recipe=str(values.get("RECIPE", "one_shot")),
+            recipes=_recipes(cell),
+            withhold=int(values["STREAM_WITHHOLD_PERCENT"]) / 100,
+            finalists=int(values["VERIFY_FINALISTS"]),
+            verify_version=_verify_version(cell),
+            stream=_stream(cell),
+            routes=self._routes(cell),
         )
 
-    def _model(self, cell: Cell, options: Any) -> Model:
-        provider = registry.module("MODEL", cell.model, cell.values)
+    def _routes(self, cell: Cell) -> Routes | None:
+        """The cell's router with its arms, their models open."""
+        found = arms.router(cell.values)
+        if found is None:
+            return None
+        routes = {
+            arm.name: Route(
+                registry.model_id(arm.model, cell.values),
+                self._model(arm.model, cell.values),
+                arm.step,
+            )
+            for arm in arms.arms(cell.values)
+        }
+        return Routes(*found, routes)
+
+    def _model(self, member: str, values: Mapping[str, Any]) -> Model:
+        provider = registry.module("MODEL", member, values)
+        options = registry.options("MODEL", member, values)
         key = (provider.__name__, options)
         if key not in self._models:
             workdir = paths.cache() / "models" / provider.__name__.rpartition(".")[2]
@@ -280,6 +311,15 @@ class Runner:
             self._verifiers[key] = backend.open_verifier(options, folder, self._workers, *own)
         return self._verifiers[key]
 
+    def _shared(self, cell: Cell, verifier: Verifier) -> Verifier:
+        """The verifier, behind the verdicts that other cells have had where they are shared."""
+        if not cell.values["RUN_SHARE_VERDICTS"]:
+            return verifier
+        prefixes = ("VERIFY_", f"BACKEND_{cell.backend.upper()}_")
+        options = [(k, v) for k, v in sorted(cell.values.items()) if k.startswith(prefixes)]
+        folder = matrix.folder(cell).parent / "verdicts"
+        return SharedVerdicts(verifier, folder, (cell.backend, _verify_version(cell), options))
+
     def _task(self, cell: Cell, task_id: str) -> Task:
         key = (cell.suite, task_id)
         if key not in self._tasks:
@@ -288,64 +328,44 @@ class Runner:
         return self._tasks[key]
 
 
-class _Either(threading.Event):
-    """Set when either of two events is: the whole run's, or the cell's own."""
-
-    def __init__(self, run: threading.Event, cell: threading.Event) -> None:
-        super().__init__()
-        self._both = (run, cell)
-
-    def is_set(self) -> bool:
-        return any(one.is_set() for one in self._both)
-
-    def wait(self, timeout: float | None = None) -> bool:
-        end = None if timeout is None else time.monotonic() + timeout
-        while not self.is_set():
-            left = 0.2 if end is None else min(0.2, end - time.monotonic())
-            if left <= 0:
-                break
-            self._both[0].wait(left)
-        return self.is_set()
+def _recipes(cell: Cell) -> dict[str, tuple[Any, Any]]:
+    """The step recipes that proposals of a cell may name: its own, and those its method asks for
+    (``STEPS``) or its router may choose, each with its options."""
+    method = registry.module("METHOD", cell.method)
+    names = {"one_shot", str(cell.values.get("RECIPE", "one_shot")), *getattr(method, "STEPS", ())}
+    names |= {arm.step for arm in arms.arms(cell.values)}
+    return {
+        name: (
+            registry.module("RECIPE", name),
+            registry.options("RECIPE", name, cell.values),
+        )
+        for name in sorted(names)
+    }
 
 
-def _deadline(cell: Cell, stop: threading.Event) -> threading.Timer:
-    """Sets ``stop`` after BUDGET_MINUTES of this session; 0 is never."""
-    minutes = int(cell.values["BUDGET_MINUTES"])
-    timer = threading.Timer(minutes * 60, stop.set)
-    timer.daemon = True
-    if minutes:
-        timer.start()
-    return timer
+def _lost(ledger: Ledger, lost: Lost) -> None:
+    """A call whose reply could not be used: the report's cost has it, no attempt does."""
+    ledger.append("control", {"op": "infra", "what": lost.why, "lost": lost.data()})
 
 
-def _in_pool(
-    one: Callable[[str], None],
-    names: Sequence[str],
-    workers: int,
-    run_stop: threading.Event,
-    cell_stop: threading.Event,
-) -> None:
-    """Run all names; the first exception stops the rest of the cell and is raised. Ctrl-C stops the
-    whole run; either way everything under way is finished and recorded before this returns."""
-    pool = ThreadPoolExecutor(max(1, workers), "task")
-    futures: list[Future[None]] = [pool.submit(one, name) for name in names]
-    try:
-        wait(futures, return_when=FIRST_EXCEPTION)
-    except KeyboardInterrupt:
-        run_stop.set()
-        raise
-    finally:
-        if any(
-            future.done() and not future.cancelled() and future.exception() for future in futures
-        ):
-            cell_stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
-    errors = [future.exception() for future in futures if not future.cancelled()]
-    for kind in (Exception, Unreachable, Stopped):  # the cause before its consequences
-        for error in errors:
-            secondary = isinstance(error, (Unreachable, Stopped)) and kind is Exception
-            if isinstance(error, kind) and not secondary:
-                raise error
+def _stream(cell: Cell) -> Stream:
+    """How the tasks of a cell follow each other, from ``STREAM_*``."""
+    held_out: frozenset[str] = frozenset()
+    if cell.values["STREAM_SPLIT"]:
+        split = splits.load(cell.suite).of(matrix.tasks(cell))
+        held_out = frozenset(f"{cell.suite}/{name}" for name in split.evaluate)
+    return Stream(
+        lag=int(cell.values["STREAM_LAG"]),
+        shuffle=bool(cell.values["STREAM_SHUFFLE"]),
+        held_out=held_out,
+    )
+
+
+def maker_of(cell: Cell, names: Sequence[str], secret: str = "") -> cells.Maker:
+    """What a cell is made by and of here and now."""
+    held_out = _stream(cell).held_out
+    kept = tuple(name for name in names if name in held_out)
+    return cells.Maker(_verify_version(cell), TEMPLATES_DIGEST, tuple(names), kept, secret)
 
 
 def runnable(chosen: Sequence[Cell]) -> tuple[list[Cell], list[Outcome]]:
@@ -360,7 +380,11 @@ def runnable(chosen: Sequence[Cell]) -> tuple[list[Cell], list[Outcome]]:
     return good, rest
 
 
-def _verify_version() -> str:
+def _verify_version(cell: Cell) -> str:
+    """The version of what judges a cell: of its backend, where that has a judge of its own."""
+    backend = registry.module("BACKEND", cell.backend)
+    if hasattr(backend, "VERIFY_VERSION"):
+        return str(backend.VERIFY_VERSION)
     from kernelcoder.verify import service
 
     return str(service.VERIFY_VERSION)

@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernelcoder.ledger import Event, holder, read
+from kernelcoder.budget import stage_seconds
+from kernelcoder.ledger import Event, holder, is_call, read
 from kernelcoder.matrix import Cell
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Counts of one cell. ``best`` is the best result so far over the cell's baseline: re-timed
-    where ``final``, else a search timing. ``tokens`` and ``usd`` are charged, None if unknown.
-    ``attempts`` leaves out those the machine failed. ``seconds`` are of the running (or last)
-    session, ``left`` estimated from it."""
+    where ``final``, else a search timing. ``tokens`` and ``usd`` are charged, None if unknown;
+    ``tokens_paid`` and ``usd_paid`` leave out what was answered from recordings. ``device_s`` are
+    the verifier's seconds, final timings aside. ``attempts`` leaves out those the machine failed.
+    ``seconds`` are of the running (or last) session, ``left`` estimated from it."""
 
     cell: str
     state: str
@@ -29,6 +31,9 @@ class Standing:
     final: bool
     tokens: int | None
     usd: float | None
+    tokens_paid: int | None
+    usd_paid: float | None
+    device_s: float
     seconds: float
     left: float | None
 
@@ -50,6 +55,8 @@ def standing(cell: Cell, cell_dir: Path, tasks: int) -> Standing:
     final = _best(events, "select", baseline)
     best = final if final is not None else _best(events, "verdict", baseline)
     now = sum(1 for e in events if e.kind == "select" and e.time >= since)
+    calls = [event for event in events if is_call(event)]
+    paid = [event for event in calls if not event.data["replayed"]]
     left = seconds / now * (tasks - ended) if running and now else None
     return Standing(
         cell.id,
@@ -60,8 +67,11 @@ def standing(cell: Cell, cell_dir: Path, tasks: int) -> Standing:
         len(verdicts),
         best,
         final is not None,
-        _tokens(events),
-        _usd(events),
+        _tokens(calls),
+        _usd(calls),
+        _tokens(paid),
+        _usd(paid),
+        _device(events),
         seconds,
         left,
     )
@@ -102,17 +112,28 @@ def _reported(event: Event) -> dict[str, dict[str, dict[str, float]]] | None:
     return None
 
 
-def _tokens(events: Sequence[Event]) -> int | None:
+def _tokens(calls: Sequence[Event]) -> int | None:
     total = 0
-    for event in events:
-        if event.kind == "call":
-            usage = event.data["usage"]
-            if usage["input_tokens"] is None or usage["output_tokens"] is None:
-                return None
-            total += usage["input_tokens"] + usage["output_tokens"]
+    for event in calls:
+        usage = event.data["usage"]
+        if usage["input_tokens"] is None or usage["output_tokens"] is None:
+            return None
+        total += usage["input_tokens"] + usage["output_tokens"]
     return total
 
 
-def _usd(events: Sequence[Event]) -> float | None:
-    costs = [event.data["usage"]["cost_usd"] for event in events if event.kind == "call"]
+def _usd(calls: Sequence[Event]) -> float | None:
+    costs = [event.data["usage"]["cost_usd"] for event in calls]
     return None if any(cost is None for cost in costs) else float(sum(costs))
+
+
+def _device(events: Sequence[Event]) -> float:
+    """Seconds of the verifier on attempts and on what was tried on the way to them. A duplicate
+    took over its verdict and cost none."""
+    total = 0.0
+    for event in events:
+        if event.kind == "verdict" and event.data["duplicate_of"] is None:
+            total += stage_seconds(event.data["verdict"]["seconds"])
+        elif event.kind == "step" and event.data["what"] == "verify":
+            total += float(event.data["seconds"])
+    return total

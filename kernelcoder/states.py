@@ -8,7 +8,11 @@ impossible story.
 
     cell     (nothing) -> open -> [resume | infra | tasks]* -> close [-> resume ...]
     task     (nothing) -> task_begin -> attempts -> select? -> task_end
-    attempt  (nothing) -> ask -> call -> candidate -> verdict
+    attempt  (nothing) -> ask -> step* -> call -> step* -> candidate -> verdict
+
+A step is a call of the model, or a trial of a variant, besides the one that gives the kernel: a
+recipe's within an attempt, or, without an ordinal, a memory's after its task has ended. Feedback of
+a person may come at any time after a verdict and changes none.
 
 A closed cell is resumed only to go on with named tasks, whose budget was raised: those are begun
 again and selected again; the last selection counts.
@@ -32,6 +36,12 @@ _FIELDS: Mapping[str, frozenset[str]] = {
     "candidate": frozenset({"candidate", "source", "language", "note"}),
     "verdict": frozenset({"verdict", "duplicate_of"}),
     "select": frozenset({"finalists", "chosen", "how"}),
+    "step": frozenset({"what", "purpose", "index"}),
+    "feedback": frozenset({"score", "note"}),
+}
+_STEP_FIELDS: Mapping[str, frozenset[str]] = {
+    "ask": _FIELDS["call"] | {"prompt"},
+    "verify": frozenset({"task", "candidate", "source", "verdict", "seconds"}),
 }
 
 
@@ -45,6 +55,7 @@ class _Attempt:
     request: str = ""
     candidate: str | None = None
     status: str = ""
+    steps: int = 0
 
 
 @dataclass(slots=True)
@@ -52,6 +63,7 @@ class _Task:
     state: str = "begun"
     attempts: dict[int, _Attempt] = field(default_factory=dict)
     selected: bool = False
+    steps: int = 0  # of what was learnt after its end
 
 
 def _need(truth: bool, sentence: str) -> None:
@@ -75,6 +87,9 @@ class Machine:
         if kind == "control":
             self._control(task, data)
             return
+        if kind == "feedback":
+            self._feedback(task, ordinal, data)
+            return
         _need(self.state == "open", f"{kind} in a cell that is {self.state}")
         if kind == "learn":
             return
@@ -84,6 +99,9 @@ class Machine:
         entry = self._tasks.get(task or "")
         _need(entry is not None, f"{kind} before task_begin of {task}")
         assert entry is not None
+        if kind == "step":
+            self._side_step(entry, task, ordinal, data)
+            return
         _need(entry.state == "begun", f"{kind} after task_end of {task}")
         if kind == "select":
             self._select(entry, data)
@@ -91,6 +109,35 @@ class Machine:
         _need(isinstance(ordinal, int), f"{kind} without an ordinal")
         _need(not entry.selected, f"{kind} after select of {task}")
         self._step(entry, kind, int(ordinal or 0), data)
+
+    def _feedback(self, task: str | None, ordinal: int | None, data: Mapping[str, Any]) -> None:
+        missing = _FIELDS["feedback"] - set(data)
+        _need(not missing, f"feedback lacks {', '.join(sorted(missing))}")
+        entry = self._tasks.get(task or "")
+        attempt = entry.attempts.get(-1 if ordinal is None else ordinal) if entry else None
+        judged = attempt is not None and attempt.step == "verdict"
+        _need(judged, f"feedback on {task}#{ordinal}, which has no verdict")
+        score = data["score"]
+        number = isinstance(score, (int, float)) and not isinstance(score, bool)
+        _need(number and -1.0 <= score <= 1.0, f"a feedback score of {score!r}, not in [-1, 1]")
+
+    def _side_step(
+        self, entry: _Task, task: str | None, ordinal: int | None, data: Mapping[str, Any]
+    ) -> None:
+        missing = _STEP_FIELDS.get(str(data["what"]), frozenset({"known what"})) - set(data)
+        _need(not missing, f"step lacks {', '.join(sorted(missing))}")
+        owner: _Task | _Attempt
+        if ordinal is None:
+            _need(entry.state == "ended", f"a lesson of {task} before its task_end")
+            owner = entry
+        else:
+            attempt = entry.attempts.get(ordinal)
+            _need(attempt is not None, f"step of ordinal {ordinal} before its ask")
+            assert attempt is not None
+            _need(attempt.step in ("ask", "call"), f"step of ordinal {ordinal} after its candidate")
+            owner = attempt
+        _need(data["index"] == owner.steps, f"step {data['index']}, {owner.steps} comes next")
+        owner.steps += 1
 
     def _control(self, task: str | None, data: Mapping[str, Any]) -> None:
         op = data.get("op")
@@ -143,10 +190,9 @@ class Machine:
             kind == wanted, f"{kind} of ordinal {ordinal} after {attempt.step}: {wanted} comes next"
         )
         if kind == "call":
-            _need(
-                data["request"] == attempt.request,
-                f"call of ordinal {ordinal} answers another request",
-            )
+            # A recipe may have made another request of it, whose prompt then stands beside it.
+            same = data["request"] == attempt.request or "prompt" in data
+            _need(same, f"call of ordinal {ordinal} answers another request")
         elif kind == "candidate":
             both = (data["candidate"] is None) == (data["source"] is None)
             _need(both, "a candidate needs its source, and the other way round")

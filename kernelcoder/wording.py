@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 UNKNOWN = "unknown"
+# Stands wherever a result of the made-up world does.
+SIMULATED = "simulated: says nothing about language models"
 # Evidence that a verdict was taken over. Whom a candidate shares it with depends on what the
 # process judged before, so this says how a run went and not what it found.
 TAKEN_OVER = "same machine code as an earlier candidate"

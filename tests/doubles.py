@@ -8,6 +8,8 @@ comment says how it is to be judged, and the told verifier obeys: ``// outcome: 
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 import random
 import threading
 import time
@@ -47,8 +49,9 @@ CELL = "refine_none_scripted_fake_core_s0-00000000"
 
 
 def kernel(outcome: str, name: str = "") -> str:
-    """A kernel that is judged as its comment says."""
-    return f'// outcome: {outcome}\n// {name}\nextern "C" void kernel() {{}}\n'
+    """A kernel that is judged as its comment says. Two of them differ in code as well."""
+    tag = f'const char *tag = "{outcome} {name}";'
+    return f'// outcome: {outcome}\n// {name}\n{tag}\nextern "C" void kernel() {{}}\n'
 
 
 def fenced(source: str) -> str:
@@ -203,6 +206,19 @@ def backend() -> ModuleType:
     return module
 
 
+def step_recipes(policy: Any) -> dict[str, tuple[Any, Any]]:
+    """One shot and the step recipes that a method names itself, with small options."""
+    found = {}
+    for name in ("one_shot", *getattr(policy, "STEPS", ())):
+        module = importlib.import_module(f"kernelcoder.steps.{name}")
+        filled = {
+            field.name: 70 if field.name.endswith("_percent") else 3
+            for field in dataclasses.fields(module.Options)
+        }
+        found[name] = (module, module.Options(**filled))
+    return found
+
+
 @dataclass
 class Lab:
     """Everything to run one task, in one folder."""
@@ -249,6 +265,7 @@ class Lab:
             timing=self.timing,
             baseline="eager",
             workers=self.workers,
+            recipes=step_recipes(self.policy),
         )
 
     def run(

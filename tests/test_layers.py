@@ -12,10 +12,11 @@ ROOT = Path(__file__).resolve().parent.parent
 BASE = {"errors", "records", "task", "history", "paths"}
 CONFIG = {"config", "config_lines", "config_files"}
 LEDGER = {"ledger", "states", "contents"}
-LOW = {"wording", "choosing"}  # rules that several rooms keep to, of the standard library alone
-CORE = BASE | LOW | CONFIG | LEDGER | {"budget", "registry", "recordings"}
+# Rules that several rooms keep to, of the standard library alone.
+LOW = {"answers", "wording", "choosing", "corruption"}
+CORE = BASE | LOW | CONFIG | LEDGER | {"budget", "stop_rules", "registry", "recordings"}
 MATRIX = {"matrix", "cell_state", "cells", "standing"}
-MEMBERS = {"models", "backends", "verify", "prompts", "memory"}
+MEMBERS = {"models", "backends", "verify", "prompts", "memory", "steps", "io"}
 
 # room -> rooms it may import besides itself, lowest first
 ALLOWED: dict[str, set[str]] = {
@@ -24,26 +25,38 @@ ALLOWED: dict[str, set[str]] = {
     **{room: BASE | LEDGER | {"wording"} for room in LEDGER},
     **{room: set() for room in LOW},
     "budget": BASE,
+    "stop_rules": BASE | {"budget"},
     "recordings": BASE | LEDGER,
     "registry": BASE | CONFIG,
+    "routing": BASE,
+    "arms": BASE | CONFIG | {"registry", "routing"},
     "cell_state": CORE | {"matrix"},
-    "matrix": CORE | {"backends", "models"},
-    "cells": CORE | {"matrix"},
+    "matrix": CORE | {"backends", "models", "arms"},
+    "manifest": BASE,
+    "cells": CORE | {"matrix", "arms", "manifest"},
     "standing": CORE | {"matrix", "cells"},
-    "derivations": BASE | LOW | LEDGER | {"prompts"},
-    "auditing": BASE | LEDGER | {"derivations", "report"},
-    "models": BASE | {"recordings"},
+    "estimating": CORE | MATRIX | {"arms", "report"},
+    "derivations": BASE | LOW | LEDGER | {"budget", "prompts"},
+    "recounting": BASE | LEDGER | {"budget", "derivations", "report"},
+    "auditing": BASE | LEDGER | {"derivations", "recounting"},
+    "slurm": BASE,
+    "reusing": CORE | MATRIX | {"auditing", "manifest"},
+    "models": BASE | {"recordings", "simulation"},
     "verify": BASE | {"wording"},
-    "backends": BASE | {"verify"},
+    "backends": BASE | {"verify", "simulation"},
+    "simulation": BASE,
     "mutation": BASE | {"verify"},
     "prompts": BASE,
-    "memory": BASE,
+    "embedding": set(),
+    "io": BASE,
+    "steps": BASE | {"answers", "prompts", "io", "embedding"},
+    "memory": BASE | {"answers", "io", "embedding"},
     "methods": {"records", "history"},
-    "benchmarks": {"task", "errors"},
-    "engine": CORE | MATRIX | MEMBERS | {"methods"},
+    "benchmarks": {"task", "errors", "simulation"},
+    "engine": CORE | MATRIX | MEMBERS | {"methods", "routing"},
     "progress": BASE | {"wording"},
-    "runner": CORE | MATRIX | MEMBERS | {"methods", "engine", "progress", "benchmarks"},
-    "report": CORE | MATRIX,
+    "runner": CORE | MATRIX | MEMBERS | {"methods", "engine", "progress", "benchmarks", "arms"},
+    "report": CORE | MATRIX | {"routing"},
     "redteam": BASE | {"verify", "backends", "benchmarks"},
 }
 

@@ -16,38 +16,27 @@ import difflib
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from kernelcoder import ledger as ledgers
-from kernelcoder.budget import Account, Amount, Caps, Reservation, may_go_on, stage_seconds
-from kernelcoder.engine.asking import Asked, Setting, build, keyed, window_of
+from kernelcoder.budget import Account, Amount, Caps, Reservation, stage_seconds
+from kernelcoder.engine.asking import Asked, Diverged, Setting, build, given, keyed, window_of
+from kernelcoder.engine.attempting import Attempts, Watch
 from kernelcoder.engine.calling import Caller, Stopped
+from kernelcoder.engine.lessons import NOTHING, Lessons
+from kernelcoder.engine.routing import TaskRouter
 from kernelcoder.engine.selection import select
-from kernelcoder.errors import BROKEN, Error, Problem
+from kernelcoder.errors import Problem
 from kernelcoder.history import STOP, History, random_key, rng_of
 from kernelcoder.ledger import Ledger
-from kernelcoder.memory import ContextItem
-from kernelcoder.prompts import estimate_tokens, extract
-from kernelcoder.records import Attempt, Candidate, Proposal, Verdict, to_json
+from kernelcoder.memory import Query
+from kernelcoder.prompts import estimate_tokens
+from kernelcoder.records import Attempt, Proposal, from_json, to_json
+from kernelcoder.stop_rules import OFF, StopRules, goes_on, halt
 from kernelcoder.task import Task
-
-Watch = Callable[[str, Attempt, bool], None]  # task, attempt, whether it was made just now
-PROPOSAL_FIELDS = ("role", "parents", "key", "hint", "shown", "chain", "temperature")
-
-
-class Diverged(Error):
-    """What is asked now is not what was asked then: code or configuration changed."""
-
-    def __init__(self, where: str, problems: Sequence[Problem]) -> None:
-        super().__init__(
-            "the recorded search cannot be continued: it would ask something else now",
-            where,
-            "make FRESH=1 bench sets the cell aside (nothing is deleted) and starts it anew",
-            problems,
-            code=BROKEN,
-        )
 
 
 class TaskRun:
@@ -65,49 +54,79 @@ class TaskRun:
         caller: Caller,
         stop: threading.Event,
         watch: Watch,
-        context: Callable[[str], Sequence[ContextItem]] = lambda role: (),
+        lessons: Lessons = NOTHING,
     ) -> None:
         self._setting, self._task, self._ledger = setting, task, ledger
-        self._account, self._caller, self._stop = account, caller, stop
-        self._watch, self._context = watch, context
+        self._account, self._stop, self._lessons = account, stop, lessons
         self._window = window_of(setting, capped(account))
-        self._rows: dict[int, dict[str, Mapping[str, Any]]] = {}
-        for event in ledger.events:
-            if event.task == task.id and event.ordinal is not None:
-                self._rows.setdefault(event.ordinal, {})[event.kind] = event.data
+        self._rows = ledgers.rows(ledger.all_of(task.id))
         self._recorded = set(self._rows)
-        self._abort = threading.Event()
+        self._attempts = Attempts(
+            setting, task, ledger, caller, stop, watch, self._window, self._rows
+        )
+        caps, routes = account.caps, setting.routes
+        routed = (task, caps, lessons.routed, self._rows)
+        self._router = TaskRouter(setting, routes, *routed) if routes else None
         self._asked: list[Asked] = []
-        self._futures: list[Future[Attempt]] = []
-        self._cut_known: list[threading.Event] = []
         self._reserved: list[Reservation] = []
         self._settled = 0
+        self._halted: Mapping[str, Any] = {}
 
     def run(self) -> None:
         """Begin (or continue), search to the end, select, end."""
-        states = self._ledger.events_of(self._task.id)
-        ops = [event.data.get("op") for event in states]
+        if self.begin():
+            self.end(self.go(max(self._setting.budget, len(self._recorded))))
+
+    @property
+    def task(self) -> str:
+        """The id of the task."""
+        return self._task.id
+
+    def attempts(self) -> list[Attempt]:
+        """The attempts asked for until now, waited for."""
+        return self._results(len(self._asked))
+
+    def begin(self) -> bool:
+        """Write that the task begins, or check that it is the one that began; False if it ended."""
+        ops = [event.data.get("op") for event in self._ledger.events_of(self._task.id)]
         if "task_end" in ops:
-            return
-        begun = [event.data for event in self._ledger.events if event.task == self._task.id]
+            return False
+        begun = [event.data for event in self._ledger.all_of(self._task.id)]
         if not begun:
             begin = {
                 "op": "task_begin",
                 "digest": self._task.digest,
                 "baseline": self._setting.baseline,
+                "category": self._task.category,
             }
+            if self._setting.stream.held_out:
+                held_out = self._task.id in self._setting.stream.held_out
+                begin["part"] = "evaluate" if held_out else "learn"
             self._ledger.append("control", begin, self._task.id)
         else:
             self._same_task(begun[0])
+        return True
+
+    def go(self, budget: int) -> str:
+        """Search until ``budget`` attempts are made or something says stop; returns what did. May
+        be called again with more."""
         pool = ThreadPoolExecutor(
-            max(1, min(self._window, self._setting.budget, self._setting.workers)), "attempt"
+            max(1, min(self._window, budget, self._setting.workers)), "attempt"
         )
+        whole = False
         try:
-            why = self._search(pool)
-            attempts = self._results(len(self._futures))
+            why = self._search(pool, budget)
+            self.attempts()
+            whole = True
         finally:
-            self._abort.set()
+            if not whole:
+                self._attempts.abort.set()
             pool.shutdown(wait=True, cancel_futures=True)
+        return why
+
+    def end(self, why: str) -> None:
+        """Select the result and write that the task ends."""
+        attempts, states = self.attempts(), self._ledger.events_of(self._task.id)
         if not any(event.kind == "select" for event in states):
             self._ledger.append(
                 "select", select(self._setting, self._task, attempts), self._task.id
@@ -116,29 +135,72 @@ class TaskRun:
         while scope.parent is not None:
             scope = scope.parent
         caps = {"tokens": scope.caps.tokens, "usd": scope.caps.usd}
-        end = {"op": "task_end", "why": why, "caps": caps}
+        end = {"op": "task_end", "why": why, "caps": caps, **self._halted}
         self._ledger.append("control", end, self._task.id)
 
-    def _search(self, pool: ThreadPoolExecutor) -> str:
+    def _search(self, pool: ThreadPoolExecutor, budget: int) -> str:
         """Propose and submit until something says stop; returns what did."""
-        for ordinal in range(max(self._setting.budget, len(self._recorded))):
+        seeds = self._lessons.seeds(Query(**self._query("draft"), key=self._key(0, "seed")))
+        for ordinal in range(len(self._asked), budget):
             attempts = self._results(max(0, ordinal - self._window + 1))
             if self._stop.is_set():
                 raise Stopped
             history = self._history(ordinal, attempts)
-            proposal = self._propose(history)
-            if proposal is None:
-                return "stop"
-            asked = build(
-                self._setting, self._task, history, proposal, self._context(proposal.role)
-            )
+            if why := self._halt(history):
+                return why
+            if ordinal < len(seeds):
+                asked = given(self._setting, self._task, history, seeds[ordinal])
+            else:
+                if self._lessons.enough(self._about("draft", history)):
+                    return "stop"
+                proposal = self._propose(history)
+                if proposal is None:
+                    return "stop"
+                asked = self._build(history, proposal)
             if why := self._admit(ordinal, asked):
                 return why
             self._ask(ordinal, asked)
             self._asked.append(asked)
-            self._cut_known.append(threading.Event())
-            self._futures.append(pool.submit(self._attempt, ordinal, asked))
+            self._attempts.submit(pool, ordinal, asked)
         return "budget"
+
+    def _halt(self, history: History) -> str:
+        """Why a rule stops at the results of all but the latest attempts, as many as the window
+        says; "" if none does, or if the attempt was made already."""
+        rules, ordinal = self._setting.rules, history.ordinal
+        if not rules.any or ordinal in self._recorded:
+            return ""
+        seen = self._results(max(0, ordinal - self._setting.window + 1))
+        known = [one for one in seen if one.verdict.status != "infra_error"]
+        found = halt(rules, known, history.budget, history.baseline, history.noise)
+        self._halted = found or {}
+        return str(self._halted.get("why", ""))
+
+    def _key(self, ordinal: int, purpose: str) -> str:
+        return random_key(self._setting.seed, self._task.id, self._setting.method, ordinal, purpose)
+
+    def _query(self, role: str) -> dict[str, Any]:
+        module = self._setting.backend_module
+        names = {"backend": self._setting.backend, "language": module.LANGUAGE}
+        return {"task": self._task, "role": role, **names}
+
+    def _about(self, role: str, history: History, failure: str = "", key: str = "") -> Query:
+        """What a memory is told of the place that context is wanted for."""
+        return Query(**self._query(role), failure=failure, key=key, seen=history.attempts)
+
+    def _build(self, history: History, proposal: Proposal) -> Asked:
+        """The proposal with the arm of a router and the context a memory has for it."""
+        route = None
+        if self._router is not None and not proposal.arm:
+            key = self._key(history.ordinal, "route")
+            proposal, route = self._router.choose(history, proposal, key)
+        by_ordinal = {attempt.ordinal: attempt for attempt in history.attempts}
+        parent = by_ordinal[proposal.parents[-1]] if proposal.parents else None
+        wrong = parent is not None and not parent.verdict.verified
+        failure = parent.verdict.status if parent is not None and wrong else ""
+        query = self._about(proposal.role, history, failure, proposal.key)
+        context = self._lessons.context(query)
+        return replace(build(self._setting, self._task, history, proposal, context), route=route)
 
     def _history(self, ordinal: int, attempts: Sequence[Attempt]) -> History:
         """What may be seen at an ordinal. Attempts lost to our own fault teach nothing."""
@@ -147,17 +209,30 @@ class TaskRun:
         return History(
             task=self._task.id,
             ordinal=ordinal,
-            attempts=tuple(one for one in attempts if one.verdict.status != "infra_error"),
+            attempts=tuple(
+                self._with_feedback(one, ordinal)
+                for one in attempts
+                if one.verdict.status != "infra_error"
+            ),
             pending=tuple(pending),
             budget=self._setting.budget,
             window=self._window,
             baseline=self._setting.baseline,
+            learnt=self._lessons.learnt,
         )
+
+    def _with_feedback(self, attempt: Attempt, ordinal: int) -> Attempt:
+        """The attempt with the feedback that was there when ``ordinal`` was asked for."""
+        said = self._rows[attempt.ordinal].get("feedback", ())
+        until = self._rows.get(ordinal, {}).get("asked_at")
+        heard = [one for one in said if until is None or one["seq"] < until]
+        known = tuple((float(one["score"]), str(one["note"])) for one in heard)
+        return attempt if known == attempt.feedback else replace(attempt, feedback=known)
 
     def _propose(self, history: History) -> Proposal | None:
         setting, task = self._setting, self._task.id
-        purpose = random_key(setting.seed, task, setting.method, history.ordinal, "propose")
-        proposal = setting.policy.propose(history, rng_of(purpose), setting.options)
+        rng = rng_of(self._key(history.ordinal, "propose"))
+        proposal = setting.policy.propose(history, rng, setting.options)
         if proposal is STOP:
             return None
         seen = {attempt.ordinal for attempt in history.attempts}
@@ -170,9 +245,12 @@ class TaskRun:
         """Reserve the most this attempt may cost; the reason if that is not possible."""
         known = [one.usage.cost_usd for one in self._results(self._settled)]
         prompt = sum(estimate_tokens(message.content) for message in asked.request.messages)
+        recipe = self._attempts.recipe(asked)
+        calls = 0 if asked.work is None else 1 + recipe.calls
+        words = getattr(recipe, "words", 0) if calls else 0
         estimate = Amount(
             attempts=1,
-            tokens=prompt + asked.request.sampling.max_tokens,
+            tokens=words + calls * (prompt + asked.request.sampling.max_tokens),
             usd=max((cost for cost in known if cost is not None), default=None),
         )
         held = self._account.reserve(estimate, anyway=ordinal in self._recorded)
@@ -184,7 +262,7 @@ class TaskRun:
     def _results(self, count: int) -> list[Attempt]:
         """The first ``count`` attempts, waited for; settles their reservations in order, so that
         what a cap sees depends on ordinals, never on who was faster."""
-        attempts = [future.result() for future in self._futures[:count]]
+        attempts = self._attempts.results(count)
         for ordinal in range(self._settled, count):
             held = self._reserved[ordinal]
             self._account.commit(held, spent(attempts[ordinal], held.amount))
@@ -200,14 +278,16 @@ class TaskRun:
             "window": asked.window,
             "context": list(asked.context),
         }
+        if asked.route is not None:
+            data["route"] = asked.route
         if ordinal not in self._rows:
-            data["prompt"] = self._ledger.blob(prompt)
-            self._rows[ordinal] = {"ask": data}
-            self._ledger.append("ask", data, self._task.id, ordinal)
+            data["prompt"] = self._ledger.blob(prompt) if asked.work else ""
+            event = self._ledger.append("ask", data, self._task.id, ordinal)
+            self._rows[ordinal] = {"ask": event.data, "asked_at": event.seq}
             return
         recorded = self._rows[ordinal]["ask"]
         problems = list(differences(recorded, data))
-        if recorded["request"] != data["request"]:
+        if recorded["request"] != data["request"] and recorded["prompt"]:
             then = ledgers.read_blob(self._ledger.dir, recorded["prompt"])
             problems += prompt_diff(then, prompt)
         if problems:
@@ -217,110 +297,6 @@ class TaskRun:
         where = f"{self._ledger.dir.name} {self._task.id}"
         if begun["digest"] != self._task.digest:
             raise Diverged(where, [Problem("task", "its file was changed since the cell began")])
-
-    # One attempt, in a worker thread: call, cut, judge; each step skipped if it is recorded.
-
-    def _attempt(self, ordinal: int, asked: Asked) -> Attempt:
-        fresh = "verdict" not in self._rows[ordinal]
-        try:
-            if self._stop.is_set() or self._abort.is_set():
-                raise Stopped
-            self._call(ordinal, asked)
-            candidate = self._cut(ordinal)
-        finally:
-            self._cut_known[ordinal].set()
-        self._judge(ordinal, candidate)
-        attempt = ledgers.attempt_of(
-            self._ledger.dir, self._setting.backend, ordinal, self._rows[ordinal]
-        )
-        self._watch(self._task.id, attempt, fresh)
-        return attempt
-
-    def _write(self, kind: str, ordinal: int, data: Mapping[str, Any]) -> None:
-        event = self._ledger.append(kind, data, self._task.id, ordinal)
-        self._rows[ordinal][kind] = event.data
-
-    def _call(self, ordinal: int, asked: Asked) -> None:
-        if "call" in self._rows[ordinal]:
-            return
-        reply, replayed = self._setting.recordings.get(asked.request, self._caller.ask)
-        data = {
-            "request": asked.request.digest,
-            "reply": self._ledger.blob(reply.text),
-            "sent": self._ledger.blob(reply.sent),
-            "served": reply.served,
-            "finish": reply.finish,
-            "usage": to_json(reply.usage),
-            "latency_s": reply.latency_s,
-            "replayed": replayed,
-        }
-        self._write("call", ordinal, data)
-
-    def _cut(self, ordinal: int) -> Candidate | None:
-        language = self._setting.backend_module.LANGUAGE
-        row = self._rows[ordinal]
-        if "candidate" not in row:
-            source, note = extract(
-                ledgers.read_blob(self._ledger.dir, row["call"]["reply"]), language
-            )
-            found = None if source is None else Candidate(source, language, self._setting.backend)
-            data = {
-                "candidate": found.sha if found else None,
-                "source": self._ledger.blob(found.source) if found else None,
-                "language": language,
-                "note": note,
-            }
-            self._write("candidate", ordinal, data)
-        if row["candidate"]["candidate"] is None:
-            return None
-        text = ledgers.read_blob(self._ledger.dir, row["candidate"]["source"])
-        return Candidate(text, language, self._setting.backend)
-
-    def _judge(self, ordinal: int, candidate: Candidate | None) -> None:
-        if "verdict" in self._rows[ordinal]:
-            return
-        first = self._original(ordinal, candidate) if candidate else None
-        if first is not None:
-            verdict_data = self._rows[first]["verdict"]["verdict"]
-            self._write("verdict", ordinal, {"verdict": verdict_data, "duplicate_of": first})
-            return
-        if self._stop.is_set() or self._abort.is_set():
-            raise Stopped
-        if candidate is None:
-            note = self._rows[ordinal]["candidate"]["note"]
-            verdict = Verdict("no_candidate", "generated", note or "no kernel in the reply")
-        else:
-            verdict = self._verify(candidate, self._best(ordinal))
-        data = to_json(verdict) | {"log": self._ledger.blob(verdict.log)}
-        self._write("verdict", ordinal, {"verdict": data, "duplicate_of": None})
-
-    def _best(self, ordinal: int) -> float | None:
-        """The best search speedup among the attempts that were visible when this one was asked for:
-        the same whoever was faster since."""
-        visible = self._futures[: max(0, ordinal - self._window + 1)]
-        speeds = [future.result().speedup(self._setting.baseline) for future in visible]
-        return max((speed for speed in speeds if speed is not None), default=None)
-
-    def _verify(self, candidate: Candidate, best: float | None) -> Verdict:
-        """The verdict on the cell's holdouts of this task. The verifier tries again by itself after
-        a fault of its own; what still ends in ``infra_error`` is recorded and quarantined."""
-        setting = self._setting
-        key = random_key(setting.holdout_key, self._task.id)
-        return setting.verifier.verify(
-            self._task, candidate, key, timing=setting.timing, incumbent=best
-        )
-
-    def _original(self, ordinal: int, candidate: Candidate) -> int | None:
-        """The first earlier attempt with this very candidate and a verdict on it. Waits for
-        earlier ordinals, so that which one counts as the first does not depend on timing."""
-        for earlier in range(ordinal):
-            self._cut_known[earlier].wait()
-            cut = self._rows[earlier].get("candidate")
-            if cut is None or cut["candidate"] != candidate.sha:
-                continue
-            if self._futures[earlier].result().verdict.status != "infra_error":
-                return earlier
-        return None
 
 
 def capped(account: Account) -> bool:
@@ -338,12 +314,14 @@ def spent(attempt: Attempt, reserved: Amount) -> Amount:
     usage = attempt.usage
     known = usage.input_tokens is not None and usage.output_tokens is not None
     tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0) if known else reserved.tokens
-    device = 0.0 if attempt.duplicate_of is not None else stage_seconds(attempt.verdict.seconds)
-    return Amount(1, tokens, usage.cost_usd, device_s=device)
+    own = 0.0 if attempt.duplicate_of is not None else stage_seconds(attempt.verdict.seconds)
+    return Amount(1, tokens, usage.cost_usd, device_s=own + attempt.tried_s)
 
 
-def reopenable(events: Sequence[ledgers.Event], budget: int, caps: Caps) -> list[str]:
-    """Ended tasks that stopped at a budget or a cap of the cell which allows more by now."""
+def reopenable(
+    events: Sequence[ledgers.Event], budget: int, caps: Caps, rules: StopRules = OFF
+) -> list[str]:
+    """Ended tasks that stopped at a budget, cap or rule of the cell which allows more by now."""
     asked: Counter[str] = Counter()
     ends: dict[str, Mapping[str, Any]] = {}
     for event in events:
@@ -355,16 +333,16 @@ def reopenable(events: Sequence[ledgers.Event], budget: int, caps: Caps) -> list
                 ends.pop(name, None)  # begun again and not ended since: it goes on anyway
             if event.data["op"] == "task_end":
                 ends[task] = event.data
-    return [task for task, end in ends.items() if may_go_on(end, asked[task], budget, caps)]
+    return [task for task, end in ends.items() if goes_on(end, asked[task], budget, caps, rules)]
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Problem]:
     """Fields of an ask event that are not as recorded."""
     found = []
-    for name in PROPOSAL_FIELDS:
-        old, new = then["proposal"].get(name), now["proposal"][name]
-        if old != (list(new) if isinstance(new, tuple) else new):
-            found.append(Problem(f"proposal.{name}", f"recorded {old!r}, now {new!r}"))
+    old, new = (to_json(from_json(Proposal, one["proposal"])) for one in (then, now))
+    for name in new:
+        if old[name] != new[name]:
+            found.append(Problem(f"proposal.{name}", f"recorded {old[name]!r}, now {new[name]!r}"))
     for name in ("request", "window", "context"):
         if then[name] != now[name]:
             found.append(Problem(name, f"recorded {then[name]!r}, now {now[name]!r}"))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Choosing a task's result: the fastest verified candidates are timed again, apart from the search.
 
-A search timing is quick, and the best of many is lucky (the winner's curse). So up to three
-finalists are timed again in fresh processes; one half of the blocks picks the winner, the other,
-untouched half is what is reported. The rule of the pick is in :mod:`kernelcoder.choosing`.
+A search timing is quick, and the best of many is lucky (the winner's curse). So a few finalists
+(VERIFY_FINALISTS) are timed again in fresh processes; one half of the blocks picks the winner, the
+other, untouched half is what is reported. The rule of the pick is in :mod:`kernelcoder.choosing`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ from kernelcoder.records import Attempt, to_json
 from kernelcoder.task import Task
 from kernelcoder.verify import Finalist
 
-FINALISTS = 3
 
-
-def finalists(attempts: Sequence[Attempt], baseline: str) -> list[Attempt]:
-    """Up to three distinct verified attempts, fastest by search timing first. Where the baseline
+def finalists(attempts: Sequence[Attempt], baseline: str, most: int = 3) -> list[Attempt]:
+    """Up to ``most`` distinct verified attempts, fastest by search timing first. Where the baseline
     was not timed, fewer CPU seconds come first; ties by ordinal."""
     right = [one for one in attempts if one.verdict.verified and one.duplicate_of is None]
 
@@ -30,12 +28,13 @@ def finalists(attempts: Sequence[Attempt], baseline: str) -> list[Attempt]:
         timing = one.verdict.timing
         return -(one.speedup(baseline) or 0.0), timing.seconds if timing else 0.0, one.ordinal
 
-    return sorted(right, key=rank)[:FINALISTS]
+    return sorted(right, key=rank)[:most]
 
 
 def select(setting: Setting, task: Task, attempts: Sequence[Attempt]) -> Mapping[str, Any]:
     """Data of the select event. ``chosen`` is None if nothing verified, or nothing held up."""
-    best = [one for one in finalists(attempts, setting.baseline) if one.candidate is not None]
+    found = finalists(attempts, setting.baseline, setting.finalists)
+    best = [one for one in found if one.candidate is not None]
     timed: dict[str, Finalist] = {}
     if best and setting.timing:
         key = random_key(setting.holdout_key, task.id, "retime")

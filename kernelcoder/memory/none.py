@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kernelcoder.memory import ContextItem
-from kernelcoder.records import Attempt
+from kernelcoder.io import IO
+from kernelcoder.memory import ContextItem, Finished, Query
+
+learns = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +16,11 @@ class Options:
     """No options."""
 
 
-def provide(snapshot: object, task_id: str, role: str, options: Options) -> tuple[ContextItem, ...]:
+def provide(snapshot: object, query: Query, options: Options) -> tuple[ContextItem, ...]:
     """Nothing to show."""
     return ()
 
 
-def observe(snapshot: object, finished: Sequence[Attempt], options: Options) -> object:
+def observe(snapshot: object, finished: Finished, io: IO, options: Options) -> object:
     """Nothing to learn: the snapshot stays as it is."""
     return snapshot

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib.util
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,8 @@ _UNITS = {
     "tokens": ("_TOKENS", "_THOUSANDS"),
     "MiB": ("_MB",),
 }
+# Switches of choices, of which one computed symbol or one switch is read.
+_CHOSEN = ("VERIFY_BASELINE_", "VERIFY_LIBRARY_", "RECIPE_", "ALLOCATOR_")
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 
 
@@ -155,7 +158,12 @@ def _fields(options: Mapping[str, Option]) -> Iterator[tuple[str, str]]:
 
     for field in dataclasses.fields(VerifyOptions):
         yield f"VERIFY_{field.name.upper()}", "VerifyOptions"
-    for axis in registry.AXES:
+    for member in registry.members("ROUTER", options):
+        if importlib.util.find_spec(f"kernelcoder.routing.{member}"):
+            router = registry.module("ROUTER", member)
+            for field in dataclasses.fields(router.Options):
+                yield f"{router.PREFIX}_{field.name.upper()}", f"{router.__name__}.Options"
+    for axis in (*registry.AXES, "RECIPE"):
         for member in registry.members(axis, options):
             try:
                 module = registry.module(axis, member)
@@ -181,10 +189,10 @@ def both_ways(options: Mapping[str, Option]) -> Iterator[str]:
     for name, option in options.items():
         axis, member = registry.owners(options).get(name, ("", ""))
         switch = bool(axis) and name == f"{axis}_{member.upper()}"
-        suite_tasks = axis == "SUITE" and name.endswith("_TASKS")  # matrix.tasks builds the name
+        suite_tasks = axis == "SUITE" and name.endswith(("_TASKS", "_COUNT"))  # matrix.tasks
         custom = axis == "MODEL" and member == "custom"  # fits whatever provider is named
         feeds = any(f"{name}" == need for o in options.values() for need in o.needs)
-        chosen = option.kind == "bool" and name.startswith(("VERIFY_BASELINE_", "VERIFY_LIBRARY_"))
+        chosen = option.kind == "bool" and name.startswith(_CHOSEN)
         read = name in fields or name in constants
         if option.prompt and not (read or switch or suite_tasks or custom or feeds or chosen):
             yield f"{option.where}: K9: nothing reads {name}"

@@ -22,7 +22,7 @@ from kernelcoder.errors import Error
 from kernelcoder.ledger import Ledger
 from kernelcoder.records import Request
 
-OPTIONS = {"refine": (2, False, 3), "metr": (2, 100, 5), "scs": (2,), "best_of_n": (False,)}
+OPTIONS = {"refine": (2, False, 3), "metr": (2, 100, 5, 0, 200), "scs": (2,), "best_of_n": (False,)}
 
 
 def main(folder: Path, method: str) -> int:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A new method is one file and one Kconfig entry, and goes through a bench."""
+"""The new method of docs/add.md is one file and one Kconfig entry, and goes through a bench."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,51 +14,11 @@ from pathlib import Path
 
 from kernelcoder import paths
 
-METHOD = '''\
-# SPDX-License-Identifier: Apache-2.0
-"""Twice: a draft, then a rewrite that sees it."""
-
-from __future__ import annotations
-
-import random
-from dataclasses import dataclass
-from typing import Any
-
-from kernelcoder.history import STOP, History
-from kernelcoder.records import Proposal
-
-draft_only = False
-anytime = True
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """``times``: rewrites after the draft."""
-
-    times: int
-
-
-def propose(history: History, rng: random.Random, options: Options) -> Proposal | Any:
-    """One draft, then rewrites."""
-    if history.ordinal > options.times:
-        return STOP
-    return Proposal("rewrite" if history.ordinal else "draft")
-'''
-ENTRY = """
-config METHOD_TWICE
-    bool "Twice: a draft and rewrites"
-    select METHOD_ANY
-    help
-      Adds cells that draft once and rewrite.
-
-config METHOD_TWICE_TIMES
-    int "Rewrites"
-    depends on METHOD_TWICE
-    range 1 9
-    default 2
-    help
-      Rewrites this often after the draft.
-""".replace("\n    ", "\n\t")
+METHOD, ENTRY = (
+    next(iter(re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)))
+    for section in [(paths.ROOT / "docs" / "add.md").read_text().partition("## A method")[2]]
+    for language in ("python", "kconfig")
+)
 
 
 def test_a_method_is_one_file_and_one_entry(
@@ -72,7 +33,7 @@ def test_a_method_is_one_file_and_one_entry(
     shutil.copy(paths.ROOT / "Kconfig", tree)
     (tree / "kernelcoder" / "methods" / "twice.py").write_text(METHOD)
     with (tree / "kernelcoder" / "methods" / "Kconfig").open("a") as stream:
-        stream.write(ENTRY)
+        stream.write(f"\n{ENTRY}")
     (tmp_path / ".config").write_text(
         "CONFIG_METHOD_BASE=n\nCONFIG_METHOD_TWICE=y\nCONFIG_METHOD_TWICE_TIMES=1\n"
         'CONFIG_SUITE_CORE_TASKS="relu"\nCONFIG_VERIFY_TIMING=n\n'

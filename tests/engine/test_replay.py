@@ -14,7 +14,7 @@ from kernelcoder.engine.calling import Unreachable
 from kernelcoder.methods import metr
 from kernelcoder.models import replay
 
-OPTIONS = metr.Options(2, 100, 5)
+OPTIONS = metr.Options(2, 100, 5, 0, 200)
 
 
 def replayed(folder: Path, recorded: Path) -> Lab:

@@ -28,7 +28,7 @@ METHODS: list[tuple[ModuleType, Any]] = [
     (best_of_n, best_of_n.Options(False)),
     (refine, refine.Options(2, False, 2)),
     (scs, scs.Options(3)),
-    (metr, metr.Options(3, 100, 5)),
+    (metr, metr.Options(3, 100, 5, 0, 200)),
 ]
 BY_NAME = [pytest.param(*pair, id=pair[0].__name__.rpartition(".")[2]) for pair in METHODS]
 
@@ -93,7 +93,7 @@ def test_a_recorded_reply_is_charged_but_not_asked_again(tmp_path: Path) -> None
     model = ScriptedModel()
     first = lab(tmp_path, best_of_n, best_of_n.Options(False), model=model, budget=4).run()
     name = CELL.replace("refine", "metr")
-    second = lab(tmp_path, metr, metr.Options(4, 100, 5), model=model, budget=4).run(name)
+    second = lab(tmp_path, metr, metr.Options(4, 100, 5, 0, 200), model=model, budget=4).run(name)
     assert sum(model.calls.values()) == 4
     assert [event.data["replayed"] for event in of_kind(first, "call")] == [False] * 4
     assert [event.data["replayed"] for event in of_kind(second, "call")] == [True] * 4
