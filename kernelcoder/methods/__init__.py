@@ -11,8 +11,14 @@ A member ``METHOD_FOO`` is the module ``kernelcoder/methods/foo.py`` with
 - ``draft_only: bool``: True if proposals never depend on results (the engine may then keep every
   worker busy whatever the window);
 - ``anytime: bool``: False if the method needs to know its budget (BUDGET then enters the cell id);
-- ``at_most: int`` (optional): attempts per task it never exceeds, whatever BUDGET says.
+- ``at_most: int`` (optional): attempts per task it never exceeds, whatever BUDGET says;
+- ``HISTORY: int`` (optional): one-line summaries of its chain's latest attempts in each prompt;
+- ``STEPS: tuple[str, ...]`` (optional): step recipes that its proposals name in ``step``.
+
+A memory's seeds may take the first ordinals: a method counts its drafts (``history.issued``), never
+ordinals, and builds on a seed that is right.
 
 The engine adds the proposal's ``key`` when the method leaves it empty. A method imports
-``kernelcoder.records`` and ``kernelcoder.history`` and nothing else of the lab.
+``kernelcoder.records`` and ``kernelcoder.history`` and nothing else of the lab. Folders here are
+parts of a method, not members.
 """

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Base: ask once and take what comes. What a model can do without any search.
 
-Source: reference specification of methods, M0. One draft a task, whatever the budget.
+Source: reference specification of methods, M0. One draft a task, whatever the budget. A memory's
+seeds may have been tried before it.
 """
 
 from __future__ import annotations
@@ -25,4 +26,4 @@ class Options:
 
 def propose(history: History, rng: random.Random, options: Options) -> Proposal | Any:
     """One draft, then STOP."""
-    return Proposal("draft") if history.ordinal == 0 else STOP
+    return Proposal("draft") if history.ordinal == history.issued("seed", "probe") else STOP

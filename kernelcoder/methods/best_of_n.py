@@ -36,5 +36,6 @@ class Options:
 
 def propose(history: History, rng: random.Random, options: Options) -> Proposal | Any:
     """A draft; the engine stops at the budget."""
-    hint = STRATEGIES[history.ordinal % len(STRATEGIES)] if options.hints else ""
+    draft = history.ordinal - history.issued("seed", "probe")
+    hint = STRATEGIES[draft % len(STRATEGIES)] if options.hints else ""
     return Proposal("draft", hint=hint)

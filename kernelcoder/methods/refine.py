@@ -6,6 +6,7 @@ to chain t mod WIDTH and sees only its own chain). The focus is the fastest veri
 chain; a later one takes over only by a gain above the noise of timing. Nothing verified yet:
 the failure that came farthest, the newest of equals. ``FOCUS_LAST`` always takes the newest.
 After ``PATIENCE`` tries on one focus without a gain the chain starts again from a fresh draft.
+A verified seed of a memory is a start like a draft, of chain 0; one that failed is passed over.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from kernelcoder.records import Attempt, Proposal
 
 draft_only = False
 anytime = True
+STARTS = ("draft", "seed", "probe")  # roles that begin a lineage
 HISTORY = 3  # one-line summaries of the chain's latest other attempts in each prompt
 
 
@@ -36,7 +38,12 @@ class Options:
 def propose(history: History, rng: random.Random, options: Options) -> Proposal | Any:
     """Refine (verified focus), debug (failed focus) or draft (no code yet, or stuck)."""
     chain = history.ordinal % options.width
-    mine = [attempt for attempt in history.attempts if attempt.proposal.chain == chain]
+    mine = [
+        attempt
+        for attempt in history.attempts
+        if attempt.proposal.chain == chain
+        and (attempt.verdict.verified or not attempt.proposal.given)
+    ]
     run = [attempt for attempt in _since_draft(mine) if attempt.candidate is not None]
     if not run:
         return Proposal("draft", chain=chain)
@@ -53,19 +60,20 @@ def propose(history: History, rng: random.Random, options: Options) -> Proposal 
 
 
 def _since_draft(attempts: Sequence[Attempt]) -> Sequence[Attempt]:
-    """The lineage of a chain's latest drafts. Several drafts in a row count as one start: with a
+    """The lineage of a chain's latest starts. Several starts in a row count as one start: with a
     window above 1 a chain drafts until it sees its first result. Late children of an older lineage
     are left out."""
     start = 0
     for place, attempt in enumerate(attempts):
-        follows = place and attempts[place - 1].proposal.role == "draft"
-        if attempt.proposal.role == "draft" and not follows:
+        follows = place and attempts[place - 1].proposal.role in STARTS
+        if attempt.proposal.role in STARTS and not follows:
             start = place
     kin: list[Attempt] = []
+    known: set[int] = set()
     for attempt in attempts[start:]:
-        known = {one.ordinal for one in kin}
-        if set(attempt.proposal.parents) <= known:
+        if known.issuperset(attempt.proposal.parents):
             kin.append(attempt)
+            known.add(attempt.ordinal)
     return kin
 
 

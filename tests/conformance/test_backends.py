@@ -22,7 +22,8 @@ from kernelcoder.redteam.court import timed_task
 from kernelcoder.verify import VerifyOptions
 from kernelcoder.verify.service import KernelVerifier
 
-MEMBERS = registry.members("BACKEND", config.options())
+# All that run programs; the simulated one judges none, and has its own tests.
+MEMBERS = [one for one in registry.members("BACKEND", config.options()) if one != "sim"]
 MODES = {"native", "emulated", "interpreted", "compiled-only"}
 OPTIONS = VerifyOptions(True, 20, 60, 1024, 1, "eager", False, 4)
 HASTY = dataclasses.replace(OPTIONS, timeout_seconds=2, timing=False)

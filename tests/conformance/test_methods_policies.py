@@ -6,18 +6,19 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import random
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from doubles import Lab, ScriptedModel, ToldVerifier, attempt, fenced, kernel
+from histories import PROBE, SEED, history, proposals, seeds
 
 from kernelcoder import ledger as ledgers
-from kernelcoder.history import STOP, History
-from kernelcoder.methods import base, best_of_n, metr, refine, scs
-from kernelcoder.records import Attempt, Proposal, Timing
+from kernelcoder.history import STOP
+from kernelcoder.methods import base, beam, best_of_n, evolve, metr, refine, scs
+from kernelcoder.prompts.templates import fill
+from kernelcoder.records import Attempt, Proposal
 
 FOLDER = Path(base.__file__).parent
 MEMBERS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
@@ -28,20 +29,6 @@ SAMPLE = {"int": 2, "bool": False, "str": ""}
 def sample(module: Any) -> Any:
     fields = dataclasses.fields(module.Options)
     return module.Options(**{field.name: SAMPLE[str(field.type)] for field in fields})
-
-
-def history(
-    attempts: Sequence[Attempt] = (),
-    ordinal: int | None = None,
-    pending: Sequence[tuple[int, Proposal]] = (),
-    window: int = 1,
-) -> History:
-    at = len(attempts) + len(pending) if ordinal is None else ordinal
-    return History("core/relu", at, tuple(attempts), tuple(pending), 32, window, "eager")
-
-
-def proposals(module: Any, options: Any, past: History, draws: int = 200) -> list[Any]:
-    return [module.propose(past, random.Random(draw), options) for draw in range(draws)]
 
 
 @pytest.fixture(params=MEMBERS)
@@ -146,6 +133,58 @@ def test_hints_go_round_robin() -> None:
     assert plain == Proposal("draft")
 
 
+# Seeds of a memory: sources tried as they are, before the method's own proposals
+
+
+@pytest.mark.parametrize("module", [base, beam, best_of_n, evolve, metr, refine, scs])
+@pytest.mark.parametrize("window", [1, 2, 8])
+def test_a_method_begins_with_drafts_when_seeds_failed(module: Any, window: int) -> None:
+    done = seeds("incorrect", "compile_error")[: max(0, 3 - window)]
+    pending = [(at, (SEED, PROBE)[at]) for at in range(len(done), 2)]
+    past = history(done, pending=pending, window=window)
+    for draw in range(20):
+        first = module.propose(past, random.Random(draw), sample(module))
+        assert isinstance(first, Proposal)
+        assert first.role == "draft"
+
+
+@pytest.mark.parametrize("status", ["verified", "incorrect"])
+def test_seeds_change_nothing_of_what_drafts_are_made(status: str) -> None:
+    past = seeds(status, status)
+    assert proposals(base, base.Options(), history(past), 1) == [Proposal("draft")]
+    done = [*past, attempt(2)]
+    assert proposals(base, base.Options(), history(done), 1) == [STOP]
+    under_way = history(past, pending=[(2, Proposal("draft"))], window=2)
+    assert proposals(base, base.Options(), under_way, 1) == [STOP]
+    for more in range(3):
+        drafts = [attempt(2 + at) for at in range(more)]
+        found = best_of_n.propose(
+            history([*past, *drafts]), random.Random(0), best_of_n.Options(True)
+        )
+        assert found.hint == best_of_n.STRATEGIES[more]
+    options = metr.Options(2, 100, 5, 0, 200)
+    for more in range(2):
+        drafts = [attempt(2 + at) for at in range(more)]
+        assert set(proposals(metr, options, history([*past, *drafts]))) == {Proposal("draft")}
+
+
+def test_right_seeds_are_parents_like_any_other() -> None:
+    past = [*seeds("verified"), attempt(1, speed=1.0)]
+    found = proposals(metr, metr.Options(1, 100, 0, 0, 200), history(past), 300)
+    assert {one.parents for one in found} == {(), (0,), (1,)}
+    assert proposals(scs, scs.Options(2), history(past), 1)[0].shown == (0, 1)
+    assert focus(past).parents == (0,)
+
+
+def test_a_right_seed_is_refined_at_once_and_a_wrong_one_passed_over() -> None:
+    assert focus(seeds("verified")) == Proposal("refine", parents=(0,))
+    assert focus(seeds("incorrect")) == Proposal("draft")
+    past = [*seeds("incorrect"), attempt(1, "compile_error")]
+    assert focus(past) == Proposal("debug", parents=(1,))
+    again = [*seeds("verified"), attempt(1, speed=1.0)]
+    assert focus(again) == Proposal("refine", parents=(0,))  # a draft right after it is kin
+
+
 # refine (KC2)
 
 BEST = refine.Options(1, False, 0)
@@ -227,75 +266,7 @@ def test_scs_shows_a_sample_of_distinct_right_kernels() -> None:
     assert single.shown == (0,)
 
 
-# METR (KC3)
-
-
-def chi_square(counts: Counter[Any], expected: dict[Any, float], total: int) -> float:
-    return sum((counts[key] - total * p) ** 2 / (total * p) for key, p in expected.items())
-
-
-# 99 % points of the chi-square distribution by degrees of freedom (tables).
-CHI_99 = {1: 6.635, 2: 9.210, 3: 11.345, 4: 13.277}
-
-
-@pytest.mark.parametrize(("power", "floor"), [(100, 0), (200, 0), (50, 0), (100, 5), (0, 0)])
-def test_parents_are_drawn_by_their_weight(power: int, floor: int) -> None:
-    speeds = {0: 0.1, 2: 1.5, 3: 4.0}
-    past = [attempt(ordinal, speed=speed) for ordinal, speed in speeds.items()]
-    past.insert(1, attempt(1, "incorrect"))
-    options = metr.Options(4, power, floor)
-    drawn: Counter[Any] = Counter()
-    for draw in range(10_000):
-        proposal = metr.propose(history(past), random.Random(draw), options)
-        drawn[proposal.parents[0] if proposal.parents else "reference"] += 1
-        assert proposal.role == ("refine" if proposal.parents else "draft")
-    raw = {"reference": 1.0} | {one: speed ** (power / 100) for one, speed in speeds.items()}
-    top = max(raw.values())
-    floored = {key: max(weight, top * floor / 100) for key, weight in raw.items()}
-    expected = {key: weight / sum(floored.values()) for key, weight in floored.items()}
-    assert 1 not in drawn
-    assert chi_square(drawn, expected, 10_000) < CHI_99[len(expected) - 1]
-
-
-def test_the_first_proposals_are_drafts() -> None:
-    options = metr.Options(3, 100, 5)
-    for ordinal in range(3):
-        past = [attempt(one) for one in range(ordinal)]
-        assert set(proposals(metr, options, history(past))) == {Proposal("draft")}
-
-
-def test_nothing_right_is_half_debugged_by_how_far_it_came() -> None:
-    past = [attempt(0, "no_candidate"), attempt(1, "compile_error"), attempt(2, "incorrect")]
-    found = Counter(proposals(metr, metr.Options(2, 100, 5), history(past), 4000))
-    drafts = found[Proposal("draft")]
-    assert 1850 < drafts < 2150
-    assert set(found) == {Proposal("draft"), *(Proposal("debug", parents=(one,)) for one in (1, 2))}
-    share = found[Proposal("debug", parents=(2,))] / (4000 - drafts)
-    assert share == pytest.approx(0.35 / 0.40, abs=0.03)
-
-
-def test_a_huge_outlier_leaves_the_others_their_floor() -> None:
-    past = [attempt(0, speed=1.0), attempt(1, speed=1e6)]
-    weights = metr.weights(history(past), past, metr.Options(1, 100, 5))
-    assert weights == pytest.approx([0.05, 0.05, 1.0])
-
-
-def test_speed_beyond_the_roof_counts_only_up_to_the_roof() -> None:
-    fast = attempt(1, speed=20.0)
-    timing = fast.verdict.timing
-    assert isinstance(timing, Timing)
-    beyond = dataclasses.replace(timing, roofline_fraction=4.0)
-    clipped = dataclasses.replace(fast, verdict=dataclasses.replace(fast.verdict, timing=beyond))
-    weights = metr.weights(history([clipped]), [clipped], metr.Options(1, 100, 0))
-    assert weights == pytest.approx([1 / 5, 1.0])
-
-
-def test_a_copy_has_no_second_lot() -> None:
-    past = [
-        attempt(0, speed=1.0),
-        *(attempt(one, speed=1.0, duplicate_of=0) for one in range(1, 6)),
-    ]
-    found = Counter(
-        p.parents for p in proposals(metr, metr.Options(1, 100, 0), history(past), 1000)
-    )
-    assert set(found) == {(), (0,)}
+def test_a_rewrite_is_asked_to_be_different_and_faster() -> None:
+    asked = fill("roles/rewrite")
+    assert "another approach" in asked
+    assert "faster" in asked
