@@ -3,7 +3,9 @@
 
 A draft is a random point of the task's recipe space. A refinement reads the parent's parameters
 out of the kernel in the prompt and moves one or two; debugging first moves what the feedback
-points at to the choice that is right on every input; a cross mixes two parents. All randomness is
+points at to the choice that is right on every input; a cross mixes two parents. Notes in the prompt
+that name choices bias drafts and refinements (recipe_notes.py); thoughts are followed, and
+questions of step recipes answered from the parameters (recipe_steps.py). All randomness is
 the request's key, so the same request always has the same reply. It is the baseline that every
 language model must beat.
 """
@@ -16,41 +18,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernelcoder.history import rng_of
-from kernelcoder.models import recipes, sections
+from kernelcoder.history import random_key, rng_of
+from kernelcoder.models import recipe_notes, recipe_steps, recipe_words, recipes, sections
+from kernelcoder.models.recipe_repair import repair
 from kernelcoder.models.recipes import Value
 from kernelcoder.models.recipes.inline import inline
-from kernelcoder.records import Reply, Request, Usage
+from kernelcoder.records import ROLES, Reply, Request, Usage
 
 language_model = False
 SERVED = "recipe:v1 (no language model)"
 
 # Fence tags of dialects: languages that are Python files.
 _TAGS = {"metal": "python", "triton": "python"}
-
-# Words of a verdict -> the slots a developer would suspect, the surest signs first.
-_SUSPECTS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (r"data race|identical runs|barrier|nobody has written", ("barrier", "reduce", "lanes")),
-    (r"outside of a buffer|misaligned", ("bounds", "loop", "tail", "align", "layout", "grid")),
-    (r"launch|shared memory", ("threads", "outputs", "side", "grid")),
-    (r"strides? (is |are )?ignored|as if contiguous", ("layout",)),
-    (r"crashed|SIG(SEGV|BUS)|null pointer|memory that is not", ("align", "layout", "tail")),
-    (r"not written|left out|\btail\b|\blast \d|partial block", ("tail", "grid", "loop")),
-    (r"NaN of the input", ("nan",)),
-    (r"NaN where|infinity where|overflow", ("algorithm", "acc", "variance", "nan")),
-    (r": zero\b|negative", ("init",)),
-    (
-        r"inaccurate|scaled by|approximation",
-        ("approx", "root", "acc", "variance", "angles", "eps", "lanes", "barrier"),
-    ),
-    (r"\bb?f16\b", ("acc",)),
-    (r"tiny|subnormal|constant|shifted", ("eps", "variance", "root")),
-    (
-        r"wrong values",
-        ("pairing", "eps", "variance", "angles", "layout", "acc", "barrier", "lanes", "bounds"),
-    ),
-    (r"timeout|processor time|too long", ("algorithm", "lanes", "threads")),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +66,17 @@ class Recipe:
 
 
 def propose(request: Request) -> str:
-    """The reply's text: one sentence and the kernel in a fenced block."""
+    """The reply's text: one sentence and the kernel in a fenced block. A role that writes no kernel
+    is a question in words."""
+    if request.role not in ROLES:
+        return recipe_words.answer(request)
     recipe = request.recipe
     if not recipes.instantiable(recipe):
         return f"There is no kernel recipe for {request.task or 'this task'}."
     rng = rng_of(request.key or request.digest)
     parents = parents_of(request)
+    notes = recipe_notes.noted(request.messages)
+    heed = rng_of(random_key(request.key or request.digest, "notes"))
     said = "A random point of the recipe space."
     if request.role == "cross" and len(parents) > 1:
         params = recipes.cross(recipe, parents[-2][0], parents[-1][0], rng)
@@ -103,11 +87,18 @@ def propose(request: Request) -> str:
         if request.role == "debug":
             params = repair(recipe, parent, feedback, rng.random() < 0.5)
         if params == parent:
-            params = recipes.perturb(recipe, parent, rng)
+            wished = recipe_notes.moved(recipe, parent, notes, heed)
+            params = wished or recipes.perturb(recipe, parent, rng)
         said = f"Changed from the parent: {_changes(parent, params)}."
     else:
-        params = recipes.draw(recipe, rng)
+        params = recipe_notes.heeded(recipe, recipes.draw(recipe, rng), notes, heed)
+    told = recipe_notes.noted(request.messages, recipe_steps.TITLE)
+    before, params = params, recipe_notes.heeded(recipe, params, told, heed, share=1.0)
+    if params != before:
+        said += f" Then as the thoughts say: {_changes(before, params)}."
     source = recipes.render(recipe, params)
+    if recipe_steps.wants_marks(request.messages):
+        source = recipes.marked(recipe, source, params)
     language = str(recipe.get("language", "cpp"))
     if language == "python":  # without kernels of its own: C++ that a Python file carries along
         source = inline(source)
@@ -129,27 +120,6 @@ def parents_of(request: Request) -> list[tuple[dict[str, Value], str]]:
                 continue
             found.append((params, _outside_code(section.body)))
     return found
-
-
-def repair(
-    recipe: Mapping[str, object],
-    params: Mapping[str, Value],
-    feedback: str,
-    all_of_them: bool,
-) -> dict[str, Value]:
-    """``params`` with the slots that the feedback points at moved to their safe choice: the first
-    suspect that is not there yet, or all of them. Unchanged if it points at nothing."""
-    safe = {slot.name: slot.safe for slot in recipes.slots_of(recipe)}
-    new = dict(params)
-    for pattern, suspects in _SUSPECTS:
-        if not re.search(pattern, feedback, re.IGNORECASE):
-            continue
-        for name in suspects:
-            if name in safe and new[name] != safe[name]:
-                new[name] = safe[name]
-                if not all_of_them:
-                    return new
-    return new
 
 
 def _outside_code(body: str) -> str:

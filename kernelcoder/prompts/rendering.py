@@ -2,9 +2,9 @@
 """One proposal as chat messages: a system message with the rules and one user message.
 
 Order of the user message: task, contract, examples, notes (context items), earlier kernels,
-kernels to work on with feedback, history, strategy, instruction. What the answer depends on most
-stands last. Parents follow the merely shown kernels, so the last kernels in a prompt are always
-the parents.
+kernels to work on with feedback, history, strategy, thoughts, instruction. What the answer depends
+on most stands last. Parents follow the merely shown kernels, so the last kernels in a prompt are
+always the parents.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class Parts:
 
     ``examples`` are of operators that no task asks for; ``parents`` are attempts with the feedback
     on each; ``shown`` are further kernels; ``history`` becomes one line an attempt; ``context``
-    are items of the memory, each with its id in front. ``baseline`` is the one quoted.
+    are items of the memory, each with its id in front; ``thoughts`` are what was said before the
+    kernel is written (a plan, a diagnosis). ``baseline`` is the one quoted.
     """
 
     task: Task
@@ -40,6 +41,7 @@ class Parts:
     hint: str = ""
     role: str = "draft"
     baseline: str = "eager"
+    thoughts: tuple[str, ...] = ()
 
 
 def estimate_tokens(text: str) -> int:
@@ -50,9 +52,9 @@ def estimate_tokens(text: str) -> int:
 def render(parts: Parts, limit: int = DEFAULT_LIMIT) -> tuple[Message, ...]:
     """The messages of a proposal, at most ``limit`` estimated tokens where that can be had.
 
-    Trimmed one by one, in this order: oldest history, last context item, oldest shown kernel, last
-    example. Task, contract, parents and instruction are never trimmed. Raises ``ValueError`` when
-    a hidden case or a solution of the task itself would be shown.
+    Trimmed one by one, in this order: oldest history, last context item, oldest shown kernel, first
+    thought, last example. Task, contract, parents and instruction are never trimmed. Raises
+    ``ValueError`` when a hidden case or a solution of the task itself would be shown.
     """
     _guard(parts)
     while True:
@@ -63,6 +65,16 @@ def render(parts: Parts, limit: int = DEFAULT_LIMIT) -> tuple[Message, ...]:
         if shorter is None:
             return messages
         parts = shorter
+
+
+def question(parts: Parts, system: str, instruction: str) -> tuple[Message, ...]:
+    """A question about the task and the kernels to work on, not one for a kernel of this prompt.
+
+    ``system`` is the system message and ``instruction`` the last section. Examples, notes, earlier
+    kernels and history are left out. Raises ``ValueError`` like :func:`render`."""
+    _guard(parts)
+    sections = [*_setting(parts), *_parents(parts), fill("question", instruction=instruction)]
+    return (Message("system", system), Message("user", "\n\n".join(sections)))
 
 
 def _guard(parts: Parts) -> None:
@@ -80,13 +92,15 @@ def _trim(parts: Parts) -> Parts | None:
         return replace(parts, context=parts.context[:-1])
     if parts.shown:
         return replace(parts, shown=parts.shown[1:])
+    if parts.thoughts:
+        return replace(parts, thoughts=parts.thoughts[1:])
     if parts.examples:
         return replace(parts, examples=parts.examples[:-1])
     return None
 
 
 def _user(parts: Parts) -> str:
-    sections = [_task(parts.task), fill("contract", contract=parts.contract.strip())]
+    sections = _setting(parts)
     for pair in parts.examples:
         sections.append(fill("example", **_pair(pair, parts.language)))
     if parts.context:
@@ -94,17 +108,30 @@ def _user(parts: Parts) -> str:
         sections.append(fill("context", items=items))
     for attempt in parts.shown:
         sections.append(fill("shown", **_kernel(attempt, parts)))
-    for attempt, feedback in parts.parents:
-        text = feedback.strip() or attempt.verdict.reason
-        sections.append(fill("parent", feedback=text, **_kernel(attempt, parts)))
+    sections += _parents(parts)
     if parts.history:
         lines = "\n".join(history_line(attempt, parts.baseline) for attempt in parts.history)
         sections.append(fill("history", lines=lines))
     if parts.hint:
         sections.append(fill("hint", hint=parts.hint.strip()))
+    if parts.thoughts:
+        text = "\n\n".join(thought.strip() for thought in parts.thoughts)
+        sections.append(fill("thoughts", thoughts=text))
     role = fill(f"roles/{parts.role}")
     sections.append(fill("instruction", instruction=role, language=parts.language))
     return "\n\n".join(sections)
+
+
+def _setting(parts: Parts) -> list[str]:
+    return [_task(parts.task), fill("contract", contract=parts.contract.strip())]
+
+
+def _parents(parts: Parts) -> list[str]:
+    found = []
+    for attempt, feedback in parts.parents:
+        text = feedback.strip() or attempt.verdict.reason
+        found.append(fill("parent", feedback=text, **_kernel(attempt, parts)))
+    return found
 
 
 def _pair(pair: Pair, language: str) -> dict[str, str]:

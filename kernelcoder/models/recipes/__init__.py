@@ -36,6 +36,7 @@ from kernelcoder.models.recipes import (
     triton_pointwise,
     triton_rope,
     triton_rows,
+    tuned,
 )
 from kernelcoder.models.recipes.slots import Params, Slot, Value
 
@@ -73,8 +74,8 @@ _LANGUAGES: Mapping[str, Mapping[str, Any]] = {
 _MARK = re.compile(r"^(?://|#) recipe: (\w+) (\{.*\})\s*$", re.MULTILINE)
 
 __all__ = [
-    "Params", "Slot", "Value", "complete", "cross", "draw", "instantiable", "parse", "perturb",
-    "render","slots_of", "space",
+    "Params", "Slot", "Value", "complete", "cross", "draw", "instantiable", "marked", "parse",
+    "perturb", "render", "slots_of", "space",
 ]  # fmt: skip
 
 
@@ -140,12 +141,17 @@ def render(recipe: Mapping[str, Any], params: Params) -> str:
     return source
 
 
+def marked(recipe: Mapping[str, Any], source: str, params: Params) -> str:
+    """A rendered file with a line above each constant that a parameter sweep may turn."""
+    return tuned.mark(source, str(recipe["family"]), slots_of(recipe), complete(recipe, params))
+
+
 def parse(source: str) -> tuple[str, dict[str, Value]] | None:
-    """Family and parameters of a rendered file, None for any other text."""
+    """Family and parameters of a rendered file (as swept, if it was), None for any other text."""
     match = _MARK.search(source)
     if not match or match.group(1) not in _FAMILIES:
         return None
     try:
-        return match.group(1), json.loads(match.group(2))
+        return match.group(1), tuned.current(source, match.group(1), json.loads(match.group(2)))
     except json.JSONDecodeError:
         return None
