@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """Judge and print; see the module's docstring for the exit codes."""
     task = find_task(args.task)
     name = args.backend or ("torch" if args.file.endswith(".py") else "cpu")
-    backend = _backend(name)
+    backend = find_backend(name)
     source = _source(args.file)
     key = _key(args.key)
     available = backend.probe()
@@ -82,7 +82,8 @@ def find_task(name: str) -> Task:
     return task
 
 
-def _backend(name: str) -> ModuleType:
+def find_backend(name: str) -> ModuleType:
+    """The backend of a name; an unknown one is an Error with those there are."""
     import importlib
 
     from kernelcoder.paths import ROOT

@@ -2,7 +2,8 @@
 """The embedded language model: SmolLM2-135M-Instruct on the CPU, no key, no network.
 
 ``embedded:free`` writes whole files, and at this size nearly all of them are wrong.
-``embedded:guided`` fills kernel recipes under a grammar: every file compiles. Both share one
+``embedded:guided`` fills kernel recipes under a grammar: every file compiles. It also answers
+questions that come with a JSON schema under that schema (``masked``). Both share one
 server process, and the same request always gives the same reply on one machine.
 """
 
@@ -13,8 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernelcoder.errors import CannotRun, Error
-from kernelcoder.models import TransportError, embedded_server, embedded_weights, free, guided
-from kernelcoder.records import Reply, Request
+from kernelcoder.models import (
+    TransportError,
+    embedded_server,
+    embedded_weights,
+    free,
+    guided,
+    masked,
+)
+from kernelcoder.records import ROLES, Reply, Request
 
 language_model = True
 
@@ -50,12 +58,14 @@ class Embedded:
     concurrency = embedded_server.SLOTS
 
     def __init__(self, options: Options, workdir: Path) -> None:
-        self._complete = _MODES[_mode(options)]
+        self._complete, self._masks = _MODES[_mode(options)], _mode(options) == "guided"
         self._workdir, self._server = workdir, embedded_server.acquire(workdir)
         self._closed, self._lock = False, threading.Lock()
 
     def complete(self, request: Request) -> Reply:
         """One reply; raises only ``TransportError``. A server that died is started again."""
+        if self._masks and request.role not in ROLES and masked.schema_of(request) is not None:
+            return masked.complete(self._running(), request)
         return self._complete(self._running(), request)
 
     def _running(self) -> embedded_server.Server:

@@ -31,9 +31,13 @@ def slots_schema(space: Mapping[str, Sequence[Value]]) -> dict[str, Any]:
 def slots_grammar(space: Mapping[str, Sequence[Value]]) -> str:
     """Grammar of that object on one line. Separators have a space, as in ordinary text: hints in
     the prompt are then followed better than with compact JSON (88 against 50 % in one slot)."""
+    return schema_grammar(slots_schema(space))
+
+
+def schema_grammar(schema: Mapping[str, Any]) -> str:
+    """Grammar of the JSON that fits a schema, on one line."""
     separators = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-    schema = {"x-guidance": separators, **slots_schema(space)}
-    return "%llguidance {}\nstart: %json " + json.dumps(schema)
+    return "%llguidance {}\nstart: %json " + json.dumps({"x-guidance": separators, **schema})
 
 
 def expression_grammar(inputs: Sequence[str], depth: int) -> str:
