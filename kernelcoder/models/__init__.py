@@ -15,17 +15,27 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from kernelcoder.records import Reply, Request
+from kernelcoder.records import Reply, Request, Usage
 
 
 class TransportError(Exception):
     """The provider could not be reached or refused for reasons that say nothing of the kernel.
 
-    ``retryable`` tells whether waiting may help; ``retry_after_s`` is what the server asked for."""
+    ``retryable`` tells whether waiting may help; ``retry_after_s`` is what the server asked for.
+    ``refused``: the provider did answer, and will not take this one request. ``usage`` is what a
+    reply took that came and could not be used."""
 
-    def __init__(self, message: str, retryable: bool, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        retryable: bool,
+        retry_after_s: float | None = None,
+        refused: bool = False,
+        usage: Usage | None = None,
+    ) -> None:
         super().__init__(message)
         self.retryable, self.retry_after_s = retryable, retry_after_s
+        self.refused, self.usage = refused, usage or Usage()
 
 
 class Model(Protocol):

@@ -18,6 +18,7 @@ from typing import Any
 
 from kernelcoder.errors import Error
 from kernelcoder.models import TransportError, openai_wire
+from kernelcoder.models.plane.failures import classify
 from kernelcoder.records import Reply, Request
 
 language_model = True
@@ -135,7 +136,8 @@ def _transport(error: Any) -> TransportError:
     status = getattr(error, "status_code", None) or 500
     kind, text = type(error).__name__, openai_wire.redact(str(error))
     permanent = kind in ("AuthenticationError", "BudgetExceededError") or "api key" in text.lower()
-    retryable = not permanent and (status in (408, 409, 425, 429) or status >= 500)
+    found = classify(status, str(getattr(error, "code", None) or ""), text, kind)
+    retryable = not permanent and found == "transient"
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     wait = openai_wire.retry_after(headers) if retryable else None
-    return TransportError(f"{kind}: {text}", retryable, wait)
+    return TransportError(f"{kind}: {text}", retryable, wait, refused=found == "content")

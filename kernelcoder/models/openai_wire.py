@@ -17,19 +17,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from kernelcoder.models import TransportError
+from kernelcoder.models.plane.failures import classify
 from kernelcoder.records import Reply, Usage
 
+CONNECT_S, WRITE_S = 10.0, 60.0
 _SECRET = re.compile(r"\b(?:sk|key|gsk|xai|AIza)[-_\w*.]{8,}|Bearer\s+\S+", re.IGNORECASE)
-_PERMANENT_429 = ("insufficient_quota", "billing_hard_limit_reached")
 
 
 def connect(url: str, key: str, timeout_s: float, direct: bool = False) -> Any:
-    """An ``openai.OpenAI`` client of ``url`` that never retries; 10 s to connect.
+    """An ``openai.OpenAI`` client of ``url`` that never retries. It has CONNECT_S to connect and
+    WRITE_S to send; ``timeout_s`` is for the first byte, which a server that does not stream sends
+    when the reply is whole, and :func:`ask` keeps to it for the reply as a whole.
 
     ``direct`` bypasses any proxy of the environment, for servers on this machine."""
     import openai
 
-    timeout = openai.Timeout(timeout_s, connect=10.0)
+    timeout = openai.Timeout(timeout_s, connect=CONNECT_S, write=WRITE_S)
     options: dict[str, Any] = {}
     if direct:
         options["http_client"] = openai.DefaultHttpxClient(trust_env=False, timeout=timeout)
@@ -56,15 +59,20 @@ def ask(client: Any, path: str, body: Mapping[str, Any], timeout_s: float) -> di
                     raise TransportError(f"no whole reply within {timeout_s:g} s", retryable=True)
     except openai.APIStatusError as error:
         raise _status_error(error) from None
-    except openai.APITimeoutError:
-        raise TransportError(f"no reply within {timeout_s:g} s", retryable=True) from None
+    except openai.APITimeoutError as error:
+        raise TransportError(_stage(error, timeout_s), retryable=True) from None
     except openai.OpenAIError as error:
         cause = error.__cause__ or error
         raise TransportError(f"cannot reach the server: {redact(str(cause))}", True) from None
     except _broken_stream() as error:
         raise TransportError(f"the reply broke off: {redact(str(error))}", True) from None
+    return parse(bytes(raw))
+
+
+def parse(raw: bytes) -> dict[str, Any]:
+    """The JSON object of a reply's body. Raises :class:`TransportError` for anything else."""
     try:
-        data = json.loads(bytes(raw))
+        data = json.loads(raw)
     except ValueError:
         raise TransportError("the server's reply is not JSON", retryable=True) from None
     if not isinstance(data, dict):
@@ -85,6 +93,7 @@ def reply_of(data: Mapping[str, Any], latency_s: float) -> Reply:
         usage=usage_of(data.get("usage")),
         served=str(data.get("model") or ""),
         latency_s=latency_s,
+        id=str(data.get("id") or ""),
     )
 
 
@@ -133,13 +142,22 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
+def _stage(error: Exception, timeout_s: float) -> str:
+    """Which stage of a call ran out of its time."""
+    stage = type(error.__cause__ or error).__name__
+    if stage in ("ConnectTimeout", "PoolTimeout"):
+        return f"no connection within {CONNECT_S:g} s"
+    if stage == "WriteTimeout":
+        return f"the request was not taken within {WRITE_S:g} s"
+    return f"no reply within {timeout_s:g} s"
+
+
 def _status_error(error: Any) -> TransportError:
-    status = error.status_code
-    retryable = status in (408, 409, 425, 429) or status >= 500
-    if getattr(error, "code", None) in _PERMANENT_429:
-        retryable = False
+    status, text = error.status_code, redact(str(error))
+    kind = classify(status, str(getattr(error, "code", None) or ""), text)
+    retryable = kind == "transient"
     wait = retry_after(error.response.headers) if retryable else None
-    return TransportError(f"HTTP {status}: {redact(str(error))}", retryable, wait)
+    return TransportError(f"HTTP {status}: {text}", retryable, wait, refused=kind == "content")
 
 
 def _broken_stream() -> tuple[type[BaseException], ...]:

@@ -54,12 +54,15 @@ def folder(options: Options) -> Path:
 
 
 class Replay:
-    """Looks up the reply the recorded model gave to the same question."""
+    """Looks up the reply the recorded model gave to the same question.
+
+    ``answers_for`` is that model's id."""
 
     concurrency = CONCURRENCY
 
     def __init__(self, options: Options) -> None:
         self._folder, self._of = folder(options), options.of
+        self.answers_for = options.of
 
     def complete(self, request: Request) -> Reply:
         """The recorded reply, with its usage and latency of then. A miss is permanent."""
