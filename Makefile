@@ -85,14 +85,20 @@ diffconfig: $(BASE) ## how .config differs from A=<name>
 ## Experiments:
 matrix: $(BASE) ## list the cells of .config and their state; spends nothing
 	$(Q)$(LAB) matrix $(CELLS)
+estimate: $(BASE) ## what .config (or FILE=<name or folder>) may take: attempts, tokens, money, time
+	$(Q)$(LAB) estimate $(if $(FILE),'$(FILE)') $(CELLS)
 bench: $(FULL) ## * run every cell that is not finished; safe to repeat
 	$(Q)$(LAB) defconfig --if-missing smoke && $(CHOSEN) && $(LAB) bench $(CELLS) $(if $(FRESH),--fresh)
+slurm: $(BASE) ## write and check a job script for SLURM from .config: FILE=job.sbatch
+	$(Q)$(LAB) slurm $(if $(FILE),'$(FILE)')
 status: $(BASE) ## progress, spending, time left; safe while bench runs
 	$(Q)$(LAB) status $(if $(ONLY),--only '$(ONLY)')
 compare: $(BASE) ## configurations side by side: A=<name> B=<name>
 	$(Q)$(LAB) compare $(if $(A),'A=$(A)') $(if $(B),'B=$(B)') $(if $(C),'C=$(C)')
 report: $(BASE) ## results/report/index.html, with tables as CSV and Markdown
 	$(Q)$(LAB) report
+serve: $(BASE) ## the same report live on loopback while bench runs; read-only, behind a token
+	$(Q)$(LAB) serve
 verify: $(FULL) ## check and time one kernel: TASK=core/softmax FILE=my.cpp (BACKEND=torch: my.py)
 	$(BOTH)$(Q)$(LAB) verify '$(TASK)' '$(FILE)' $(if $(BACKEND),--backend '$(BACKEND)')
 mutate: $(FULL) ## plant small mistakes in a right kernel and see whether they are found; TASK= for one
@@ -146,5 +152,5 @@ $(VENV)/.stamp-torch $(VENV)/.stamp-embedded $(VENV)/.stamp-dev: $(BASE)
 Makefile: ;
 
 .PHONY: menuconfig guiconfig alldefconfig allyesconfig list-defconfigs savedefconfig olddefconfig \
-	listnewconfig diffconfig matrix bench status compare report verify mutate redteam audit aa doctor check test \
+	listnewconfig diffconfig matrix estimate bench slurm status compare report verify mutate redteam audit aa doctor check test \
 	litellm triton mlx lock docs clean mrproper help

@@ -6,13 +6,10 @@ from __future__ import annotations
 import argparse
 import json
 
-from kernelcoder import cell_state, config, errors, matrix, registry
+from kernelcoder import cell_state, config, errors, estimating, matrix
 from kernelcoder.cell_state import State
 from kernelcoder.commands import _cells
 from kernelcoder.matrix import Cell
-
-# Providers that cost nothing wherever they run; any other may, and its price is not ours to guess.
-_FREE = ("recipe", "embedded", "replay")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +38,7 @@ def _attempts(cell: Cell, state: State) -> int:
 
 
 def _cost(cell: Cell) -> str:
-    if registry.model_id(cell.model, cell.values).partition(":")[0] in _FREE:
+    if estimating.free(cell):  # any other may cost something, and its price is not ours to guess
         return "free"
     cents = int(cell.values["BUDGET_CENTS"])
     return f"${cents / 100:.2f}" if cents else "no cap"

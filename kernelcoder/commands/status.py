@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def table(found: Sequence[Standing]) -> list[str]:
-    """Aligned lines; ``~`` marks a best that is a search timing."""
+    """Aligned lines; ``~`` marks a best that is a search timing. Tokens and cost are charged; what
+    was answered from recordings was paid before."""
     from kernelcoder.wording import count, duration, money
 
     head = (
@@ -49,6 +50,8 @@ def table(found: Sequence[Standing]) -> list[str]:
         "attempts",
         "tokens",
         "cost",
+        "paid",
+        "device",
         "time",
         "left",
     )
@@ -65,6 +68,8 @@ def table(found: Sequence[Standing]) -> list[str]:
                 str(one.attempts),
                 count(one.tokens),
                 money(one.usd),
+                money(one.usd_paid),
+                duration(one.device_s),
                 duration(one.seconds),
                 "-" if one.left is None else duration(one.left),
             )

@@ -124,5 +124,10 @@ def test_all_and_nothing(output: Path) -> None:
     least = config.load()
     assert config_files.minimal(config_files.current()) == ""
     off = [n for n, o in least.options.items() if o.kind == "bool" and o.prompt and not full[n]]
-    switches = ["VERIFY_BASELINE_COMPILED", "VERIFY_LIBRARY_ALLOWED"]
-    assert off == switches, "the switches of a choice that are not chosen"
+    symbols = config.tree().unique_defined_syms
+    of_choices = [one for one in symbols if one.choice is not None]
+    switches = {one.name for one in of_choices if not full[one.name]}
+    assert {"VERIFY_BASELINE_COMPILED", "VERIFY_LIBRARY_ALLOWED"} <= switches
+    behind = {n for n in off if least.options[n].needs & switches}
+    behind.add("MEMORY_REASONING_BANK_PARALLEL")  # its opposite, SEQUENTIAL, is on
+    assert set(off) == switches | behind, "what is not chosen, and what stands behind it"
