@@ -38,8 +38,9 @@ def run(args: argparse.Namespace) -> int:
     written = write_report(runs, folder, _origin({run.id for run in runs}))
     print(f"{tally(len(runs), 'cell')}: {written[0]}")
     beside = [path.name for path in written if path.parent == folder][1:]
-    kernels = len(written) - len(beside) - 1
-    print(f"beside it: {', '.join(beside)}, and {tally(kernels, 'kernel')}")
+    drawn = sum(path.parent.name == "figures" for path in written)
+    kernels = tally(len(written) - len(beside) - 1 - drawn, "kernel")
+    print(f"beside it: {', '.join(beside)}, {tally(drawn, 'figure')} and {kernels}")
     return errors.DONE
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kernelcoder.wording import UNKNOWN, count, money, tally
+from kernelcoder.wording import SIMULATED, UNKNOWN, count, money, tally
 
 Row = Mapping[str, Any]
 AXES = ("method", "memory", "model", "backend", "suite", "seed")
@@ -98,6 +98,8 @@ def proposer(row: Row) -> str:
     """What made the kernels, said plainly where it was no language model."""
     if row["language_model"]:
         return f"language model {row['model_id']}"
+    if str(row["model_id"]).startswith("sim:"):
+        return f"no language model; {SIMULATED}"
     return "recipe search, no language model"
 
 
@@ -105,6 +107,8 @@ def headline(row: Row) -> list[str]:
     """Sentences that sum up one cell, with denominators and intervals."""
     n, good, base = row["n_tasks"], row["n_verified"], row["baseline"]
     caveat = [] if row["finished"] else ["Unfinished: the numbers will change."]
+    if row["mode"] == "simulated":
+        caveat.insert(0, f"{SIMULATED.capitalize()}.")
     if not n:
         return ["No task has begun.", *caveat]
     share = interval(verified_share(row), "share", percent=True)

@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 
 from kernelcoder.errors import Error, Problem
 from kernelcoder.records import sha256
-from kernelcoder.report import stats
+from kernelcoder.report import naive, resampling, stats
 from kernelcoder.report.environment import NOT_A_SETTING, show
 from kernelcoder.report.rows import speedup, value_at_one
 from kernelcoder.report.source import CellRun, TaskRun
+from kernelcoder.wording import SIMULATED
 
 AXES = ("method", "memory", "model", "backend", "suite")
 
@@ -56,8 +57,9 @@ class PairedTask:
 @dataclass(frozen=True, slots=True)
 class Contrast:
     """B against A over common tasks. ``p_verified`` is exact McNemar with one seed, else sign-flip
-    on the shares; ``ratio`` is exp(mean difference). ``timed`` is False if a side has no timing:
-    then there is no ratio."""
+    on the shares; ``ratio`` is exp(mean difference), its interval over what ``resampled`` names and
+    ``cluster_se`` the standard error of its logarithm over families. ``timed`` is False if a side
+    has no timing: then there is no ratio."""
 
     a: str
     b: str
@@ -81,6 +83,8 @@ class Contrast:
     p_holm: float | None
     improvement: float | None
     detectable: float | None
+    resampled: str = "tasks"
+    cluster_se: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def compare(sides: Sequence[Side], force: bool = False) -> Comparison:
         pairs, unmatched = _pairs(groups[0], groups[number], first, other)
         notes += [f"{name} has no partner and is left out" for name in unmatched]
         letters = f"{first.letter}{other.letter}"
-        contrasts += [_contrast(a, b, letters) for a, b in pairs]
+        contrasts += [contrast(a, b, letters) for a, b in pairs]
     ps = [c.p_speed for c in contrasts]
     known = [p for p in ps if p is not None]
     adjusted = iter(stats.holm(known))
@@ -149,7 +153,9 @@ def _comparable(sides: Sequence[Side], force: bool) -> list[str]:
         )
     notes = [f"compared by --force although {line}" for line in differing]
     notes += [f"{run.id} is unfinished" for run in runs if not run.finished]
-    return notes
+    if any(run.model_id.startswith("sim:") for run in runs):
+        notes.append(SIMULATED)
+    return notes + naive.notes(runs)
 
 
 def _groups(sides: Sequence[Sequence[CellRun]]) -> list[list[Group]]:
@@ -207,7 +213,9 @@ def _pairs(
     return different, unmatched
 
 
-def _contrast(a: Group, b: Group, letters: str) -> Contrast:
+def contrast(a: Group, b: Group, letters: str) -> Contrast:
+    """B against A over the tasks and seeds that both have ended. Raises ``Error`` if there are
+    none."""
     seeds = [seed for seed in a.by_seed if seed in b.by_seed]
     if not seeds:
         raise Error(
@@ -264,7 +272,8 @@ def _analyze(
     timed = all(_has_timing(paired, column, ended) for column in (0, 1))
     differences = [t.difference for t in paired]
     log_a, log_b = ([math.exp(v) for v in _logs(paired, ended, column)] for column in (0, 1))
-    spread = stats.mean_interval(differences)
+    found = resampling.spread(_tree(paired, ended))
+    spread = found.interval
     return Contrast(
         a=a.label, b=b.label, letters=letters,
         baseline=next(iter(ended[0][0].values())).baseline, seeds=seeds, tasks=paired,
@@ -279,7 +288,21 @@ def _analyze(
         p_holm=None,
         improvement=stats.superiority(differences) if timed else None,
         detectable=stats.detectable(differences) if timed else None,
+        resampled=found.resampled,
+        cluster_se=found.cluster_se if timed else None,
     )  # fmt: skip
+
+
+def _tree(
+    paired: Sequence[PairedTask], ended: Sequence[Sequence[Mapping[str, TaskRun]]]
+) -> dict[str, dict[str, list[float]]]:
+    """Differences log B - log A by family, task and seed."""
+    tree: dict[str, dict[str, list[float]]] = {}
+    for t in paired:
+        pairs = [(a[t.task], b[t.task]) for a, b in ended]
+        gaps = [math.log(value_at_one(b)) - math.log(value_at_one(a)) for a, b in pairs]
+        tree.setdefault(pairs[0][0].family, {})[t.task] = gaps
+    return tree
 
 
 def _logs(

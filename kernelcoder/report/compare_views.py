@@ -8,20 +8,22 @@ import textwrap
 from collections.abc import Sequence
 from typing import TextIO
 
-from kernelcoder.report import claims
-from kernelcoder.report.charts import table
+from kernelcoder.report import claims, reporting_block
 from kernelcoder.report.compare import Comparison, Contrast, PairedTask
 from kernelcoder.report.html import document
 from kernelcoder.report.quote import esc
+from kernelcoder.report.rows import cell_row
 from kernelcoder.report.svg import interval_plot
 from kernelcoder.report.table import WIDTH, grid
+from kernelcoder.report.tables import table
 from kernelcoder.wording import tally
 
 FOOTNOTES = (
     "Ratios are B/A: above 1, B's kernels are the faster ones. Failures count 1.0, slower "
     "kernels count their true value.",
-    "Intervals: 95%, bootstrap over tasks. p: two-sided sign-flip test over tasks, exact up to "
-    "20 tasks.",
+    "Intervals: 95%, bootstrap over tasks, over seeds within them where there are several, and "
+    "over families of tasks where there are ten or more. p: two-sided sign-flip test over tasks, "
+    "exact up to 20 tasks.",
     "No contrast was declared beforehand: read this as exploratory.",
 )
 
@@ -142,6 +144,10 @@ def comparison_page(found: Comparison) -> str:
         title = f"{c.letters[0]} {c.a} against {c.letters[1]} {c.b}"
         parts.append((f"contrast-{number}", title, _contrast_html(c)))
     parts.append(("notes", "How to read this", f'<ul class="notes">{notes}</ul>'))
+    runs = list({run.folder: run for side in found.sides for run in side.runs}.values())
+    block = reporting_block.minimum_block(runs, [cell_row(run) for run in runs])
+    lines = [[esc(name), esc(value)] for name, value in block]
+    parts.append(("block", "Minimum reporting block", table(["what", ""], lines, kind="words")))
     return document("KernelCoder comparison", esc(names), parts)
 
 

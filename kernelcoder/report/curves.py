@@ -13,6 +13,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from kernelcoder.report import stats
 from kernelcoder.report.source import CellRun, TaskRun, Try
@@ -22,6 +23,8 @@ AXES: dict[str, str] = {
     "tokens": "tokens per task",
     "cost": "US dollars per task",
     "seconds": "charged seconds per task (model and verifier)",
+    "device": "seconds of the verifier per task",
+    "wall": "wall seconds per task",
 }
 MOST_POINTS = 100
 BAND_DRAWS = 1000
@@ -67,27 +70,47 @@ def independent(task: TaskRun) -> bool:
 
 def curve(run: CellRun, axis: str) -> Curve:
     """The curve of one cell over one of :data:`AXES`. Quarantined attempts are not in it."""
-    verdicts = [t.verdict for task in run.tasks for t in task.judged if t.verdict is not None]
+    return group_curve((run,), axis)
+
+
+def group_curve(runs: Sequence[CellRun], axis: str) -> Curve:
+    """The same of cells that differ in their seed: the mean over tasks and seeds. Bands resample
+    tasks, each with all its seeds."""
+    tasks = [task for run in runs for task in run.tasks]
+    verdicts = [t.verdict for task in tasks for t in task.judged if t.verdict is not None]
     right_ones = [one for one in verdicts if one.verified]
     timed = not right_ones or any(one.timing is not None for one in right_ones)
-    return replace(_curve_of(run, axis), timed=timed)
+    return replace(_curve_of(runs, axis), timed=timed)
 
 
-def _curve_of(run: CellRun, axis: str) -> Curve:
-    tasks = [task for task in run.tasks if task.judged]
+def _curve_of(runs: Sequence[CellRun], axis: str) -> Curve:
+    every = [task for run in runs for task in run.tasks]
+    tasks = [task for task in every if task.judged]
+    names, total = [task.id for task in tasks], sum(run.n_tasks for run in runs)
     if not tasks:
         return Curve(axis, (), unknown="no attempt was judged")
     if axis == "attempts":
-        asked = {sum(t.verdict is not None for t in task.tries) for task in run.tasks}
-        whole = len(run.tasks) == run.n_tasks and len(asked) == 1
+        asked = {sum(t.verdict is not None for t in task.tries) for task in every}
+        whole = len(every) == total and len(asked) == 1
         if whole and all(map(independent, tasks)):
-            return _curve(axis, _expected(tasks), run.n_tasks, True)
-    price = {"tokens": _tokens, "cost": _cost, "seconds": _seconds}.get(axis, _one)
-    prices = [[price(t) for t in task.judged] for task in tasks]
-    if any(p is None for row in prices for p in row):
+            return _curve(axis, _expected(tasks), names, total, True)
+    spent = [positions(task, axis) for task in tasks]
+    if any(row is None for row in spent):
         return Curve(axis, (), unknown=f"{axis} of some calls are unknown")
-    known = [[float(p) for p in row if p is not None] for row in prices]
-    return _curve(axis, _stepwise(tasks, known), run.n_tasks)
+    known = [row for row in spent if row is not None]
+    return _curve(axis, _stepwise(tasks, known), names, total)
+
+
+def positions(task: TaskRun, axis: str) -> list[float] | None:
+    """The budget at which each judged attempt's verdict was known, None if it is unknown."""
+    price = {
+        "tokens": _tokens, "cost": _cost, "seconds": _seconds, "device": _device, "wall": _wall,
+    }.get(axis, _one)  # fmt: skip
+    prices = [price(t) for t in task.judged]
+    known = [p for p in prices if p is not None]
+    if len(known) < len(prices):
+        return None
+    return known if axis == "wall" else list(accumulate(known))
 
 
 def _one(_: Try) -> float | None:
@@ -104,6 +127,14 @@ def _cost(t: Try) -> float | None:
 
 def _seconds(t: Try) -> float | None:
     return t.seconds
+
+
+def _device(t: Try) -> float | None:
+    return t.device
+
+
+def _wall(t: Try) -> float | None:
+    return t.elapsed
 
 
 def _expected(tasks: Sequence[TaskRun]) -> Scores:
@@ -124,16 +155,16 @@ def _expected(tasks: Sequence[TaskRun]) -> Scores:
     ]
 
 
-def _stepwise(tasks: Sequence[TaskRun], prices: Sequence[Sequence[float]]) -> Scores:
+def _stepwise(tasks: Sequence[TaskRun], spent: Sequence[Sequence[float]]) -> Scores:
     """Per task the best so far at each budget; a task that stopped keeps its best."""
     steps = []
-    for task, row in zip(tasks, prices, strict=True):
-        spent, best, found = 0.0, 0.0, False
+    for task, row in zip(tasks, spent, strict=True):
+        best, found = 0.0, False
         at, gain, seen = [-math.inf], [0.0], [0.0]
-        for attempt, price in zip(task.judged, row, strict=True):
-            spent, best = spent + price, max(best, utility(attempt, task.baseline))
+        for position, attempt in sorted(zip(row, task.judged, strict=True), key=lambda p: p[0]):
+            best = max(best, utility(attempt, task.baseline))
             found = found or right(attempt)
-            at.append(spent)
+            at.append(position)
             gain.append(best)
             seen.append(float(found))
         steps.append((at, gain, seen))
@@ -146,16 +177,22 @@ def _stepwise(tasks: Sequence[TaskRun], prices: Sequence[Sequence[float]]) -> Sc
     return scores
 
 
-def _curve(axis: str, scores: Scores, total: int, expected: bool = False) -> Curve:
+def _curve(
+    axis: str, scores: Scores, names: Sequence[str], total: int, expected: bool = False
+) -> Curve:
     """Means over all ``total`` tasks (those without an attempt count as nothing found), and 95 %
-    bands from resampling tasks, the same resamples at every budget."""
+    bands from resampling tasks by name, the same resamples at every budget."""
     import numpy
 
-    idle = [0.0] * (total - len(scores[0][1]))
+    idle = [0.0] * (total - len(names))
     shares = numpy.array([share + idle for _, share, _ in scores])
     gains = numpy.array([gain + idle for _, _, gain in scores])
+    place = {name: at for at, name in enumerate(dict.fromkeys(names))}
+    of = [*(place[name] for name in names), *range(len(place), len(place) + len(idle))]
+    many = of[-1] + 1 if idle else len(place)
     rng = numpy.random.Generator(numpy.random.PCG64(0))
-    weights = rng.multinomial(total, [1 / total] * total, size=BAND_DRAWS).T / total
+    drawn = rng.multinomial(many, [1 / many] * many, size=BAND_DRAWS).T[of]
+    weights = drawn / drawn.sum(axis=0)
     share_band = numpy.percentile(shares @ weights, (2.5, 97.5), axis=1)
     speed_band = numpy.exp(numpy.percentile(gains @ weights, (2.5, 97.5), axis=1))
     speeds = numpy.exp(gains.mean(axis=1))
@@ -183,15 +220,17 @@ def _thin(values: list[float]) -> list[float]:
 
 
 def fast_curve(
-    run: CellRun, speedup: Callable[[TaskRun], float | None]
+    runs: Sequence[CellRun], speedup: Callable[[TaskRun], float | None]
 ) -> list[tuple[float, float]]:
-    """fast_p against p from 0 to 4 on final numbers, as steps; p = 0 is the share verified."""
-    if not run.tasks:
+    """fast_p against p from 0 to 4 on final numbers over all tasks of the cells, as steps; p = 0 is
+    the share verified."""
+    tasks, total = [task for run in runs for task in run.tasks], sum(run.n_tasks for run in runs)
+    if not tasks:
         return []
-    values = [speedup(task) for task in run.tasks]
-    values += [None] * (run.n_tasks - len(run.tasks))
-    good = sum(task.winner is not None for task in run.tasks)
+    values = [speedup(task) for task in tasks]
+    values += [None] * (total - len(tasks))
+    good = sum(task.winner is not None for task in tasks)
     edges = sorted({min(4.0, v) for v in values if v is not None} | {4.0})
-    points = [(0.0, good / run.n_tasks)]
+    points = [(0.0, good / total)]
     points += [(p, stats.fast_p(values, p) or 0.0) for p in edges]
     return points

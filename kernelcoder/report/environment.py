@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was run, where, and how to run it again: configuration, machine, minimum reporting block."""
+"""What was run, where, and how to run it again: configuration, machine, commands."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from kernelcoder import wording
-from kernelcoder.records import sha256
 from kernelcoder.report import claims
-from kernelcoder.report.rows import Row
 from kernelcoder.report.source import CellRun
 
 NOT_A_SETTING = ("RUN_",)
@@ -56,6 +53,7 @@ def facts(run: CellRun) -> list[tuple[str, str]]:
         ("cell", run.id),
         ("evidence", f"ledger of {run.events} events, head {run.head}"),
         ("machine", run.machine),
+        *_hardware(meta),
         ("KernelCoder", f"{meta.get('version')}, verifier {meta.get('verify_version')}"),
         ("commit", commit),
         ("ran", f"{day(run.first)} to {day(run.last)}"),
@@ -69,44 +67,21 @@ def facts(run: CellRun) -> list[tuple[str, str]]:
     ]
 
 
-def minimum_block(runs: Sequence[CellRun], rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """The minimum reporting block: what a reader needs to judge the numbers."""
-    task_set = sorted({(task.id, task.digest) for run in runs for task in run.tasks})
-    settings = sorted({sha256(repr(sorted(run.values.items())))[:12] for run in runs})
-    windows = sorted({t.window for run in runs for task in run.tasks for t in task.tries})
-    workers = sorted({show(run.values.get("RUN_WORKERS")) for run in runs})
-    seeds = sorted({str(row["seed"]) for row in rows})
-    gone: dict[str, int] = {}
-    for row in rows:
-        gone["infra_error verdicts"] = gone.get("infra_error verdicts", 0) + row["quarantined"]
-        gone["server or machine events"] = gone.get("server or machine events", 0) + row["infra"]
-    unfinished = [str(row["cell"]) for row in rows if not row["finished"]]
+def _hardware(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the cell was begun on, from its manifest; nothing for cells of old without one."""
+    found = meta.get("manifest")
+    if not found:
+        return []
+    host, soft, now = found["host"], found["software"], found["now"]
+    gpus = ", ".join(str(one["name"]) for one in host["gpus"]) or "no GPU"
+    compilers = ", ".join(str(text) for text in soft["compilers"].values()) or "no compiler"
     return [
-        ("task set", f"{len(task_set)} tasks, sha256 {sha256(repr(task_set))[:16]}"),
-        ("exclusions", "none: the denominator is every task of a cell"
-         + (f"; unfinished: {', '.join(unfinished)}" if unfinished else "")),
-        ("configurations", ", ".join(settings)),
-        ("models", ", ".join(sorted({str(row["model_id"]) for row in rows}))),
-        ("replicates (seeds)", f"{len(seeds)}: {', '.join(seeds)}"),
-        ("search window B", ", ".join(map(str, windows)) or "-"),
-        ("workers", f"{', '.join(workers)} (0: number of cores); never changes a proposal"),
-        ("prices", "as the servers reported them at the time of the call"),
-        ("matched budget", "attempts; tokens, money and seconds stand beside it"),
-        ("hardware", ", ".join(sorted({str(row["machine"]) for row in rows}))),
-        ("noise floor", "no device floor is subtracted; each speedup carries its interval"),
-        ("score", "geometric mean over all tasks, failures at 1.0; curves: max(1, speedup so far)"),
-        ("primary contrast", "none declared: comparisons on this page are exploratory"),
-        ("quarantined", ", ".join(f"{n} {what}" for what, n in sorted(gone.items()))),
-        ("cost of everything", _everything(rows)),
-    ]  # fmt: skip
-
-
-def _everything(rows: Sequence[Row]) -> str:
-    known = sum(row["cost_known"] for row in rows)
-    open_calls = sum(row["cost_unknown"] for row in rows if row["language_model"])
-    seconds = wording.duration(sum(row["seconds"] for row in rows))
-    unknown = f", and {open_calls} calls at an unknown price" if open_calls else ""
-    return f"{wording.money(known)}{unknown}; {seconds} of wall time"
+        ("hardware", f"{host['processor']}, {host['cores']} cores, {gpus}; {host['system']}"),
+        ("load at its beginning", ", ".join(f"{one:g}" for one in now["load"] or ()) or "unknown"),
+        ("software", f"Python {soft['python']}, {compilers}"),
+        ("packages", f"sha256 {soft['all_packages'][:16]} over all that are installed"),
+        ("configuration", f"sha256 {found['config'][:16]}"),
+    ]
 
 
 def reproduce(runs: Sequence[CellRun], origin: str) -> list[str]:

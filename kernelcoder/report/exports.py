@@ -1,17 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report on disk: index.html, report.md, CSV files, and the chosen kernels."""
+"""The report on disk: index.html, report.md, CSV files, figures, and the chosen kernels."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kernelcoder import wording
-from kernelcoder.report import claims, environment, html, shrinkage, table
+from kernelcoder.report import (
+    claims,
+    contrasts,
+    environment,
+    figures,
+    html,
+    reporting_block,
+    shrinkage,
+    standings,
+    table,
+    verdicts,
+)
+from kernelcoder.report.groups import groups
 from kernelcoder.report.quote import code_span, visible
 from kernelcoder.report.rows import FAST_P, Row, attempt_rows, cell_row, task_rows
 from kernelcoder.report.source import CellRun
@@ -32,10 +44,15 @@ def write_report(runs: Sequence[CellRun], folder: Path, origin: str = "") -> lis
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="")
-    return [*(folder / name for name in texts), *_kernels(runs, folder / "kernels")]
+    drawn = figures.figures(texts["index.html"], html.asset("report.css"))
+    return [
+        *(folder / name for name in texts),
+        *_written(drawn, folder / "figures"),
+        *_written(_kernels(runs), folder / "kernels"),
+    ]
 
 
-def _kernels(runs: Sequence[CellRun], folder: Path) -> list[Path]:
+def _kernels(runs: Sequence[CellRun]) -> dict[str, str]:
     """The chosen kernels as files named by task and content, as tasks.csv names them."""
     written = {}
     for run in runs:
@@ -45,11 +62,15 @@ def _kernels(runs: Sequence[CellRun], folder: Path) -> list[Path]:
                 ending = ENDINGS.get(winner.language, ".txt")
                 stem = "".join(c if c.isalnum() or c in "_-" else "-" for c in task.id)
                 written[f"{stem}-{winner.candidate[:12]}{ending}"] = run.blob(winner.source)
-    if written:
+    return written
+
+
+def _written(files: Mapping[str, str], folder: Path) -> list[Path]:
+    if files:
         folder.mkdir(exist_ok=True)
-    for name, text in written.items():
+    for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8", newline="")
-    return [folder / name for name in sorted(written)]
+    return [folder / name for name in sorted(files)]
 
 
 def csv_text(rows: Sequence[Row]) -> str:
@@ -92,7 +113,7 @@ def markdown(runs: Sequence[CellRun], origin: str = "") -> str:
     rows, tasks = [cell_row(run) for run in runs], task_rows(runs)
     names = claims.labels(rows)
     labels = [_cell(name) for name in names]
-    out = ["# KernelCoder report", ""]
+    out = ["# KernelCoder report", "", *_verdict(runs, rows)]
     for row, label in zip(rows, labels, strict=True):
         out.append(
             f"- **{label}** ({_cell(claims.proposer(row))}): " + " ".join(claims.headline(row))
@@ -118,10 +139,27 @@ def markdown(runs: Sequence[CellRun], origin: str = "") -> str:
             out += [f"{lost} quarantined, in no other count; most often {why}.", ""]
         out += [*_examples(run), ""]
     out += ["## Minimum reporting block", ""]
-    out += [f"- {name}: {_cell(value)}" for name, value in environment.minimum_block(runs, rows)]
+    block = reporting_block.minimum_block(runs, rows, contrasts.family(runs))
+    out += [f"- {_cell(name)}: {_cell(value)}" for name, value in block]
     out += ["", "```sh", *environment.reproduce(runs, origin), "```", ""]
     out += [f"- {line}" for line in claims.DEFINITIONS]
     return "\n".join(out) + "\n"
+
+
+def _verdict(runs: Sequence[CellRun], rows: Sequence[Row]) -> list[str]:
+    """Which configuration won, by how much, how sure, at what cost; for each league of them."""
+    found = groups(runs)
+    if len(found) < 2:
+        return []
+    out: list[str] = []
+    for league in standings.standings(found, rows):
+        said = verdicts.verdict(league)
+        out += [f"- {name}? {_cell(text)}" for name, text in said.lines()] if said else []
+        if not said:
+            names = ", ".join(one.group.label for one in league.everyone)
+            out.append(f"- Not ranked: {_cell(names)}.")
+        out += [f"- {_cell(verdicts.made_by(league))}", ""]
+    return out
 
 
 def _cell(text: object) -> str:

@@ -14,10 +14,33 @@ from collections.abc import Sequence
 from importlib import resources
 
 from kernelcoder import wording
-from kernelcoder.report import charts, claims, environment, payload, sections, shrinkage_section
+from kernelcoder.report import (
+    audit_section,
+    backends_section,
+    charts,
+    claims,
+    contrast_views,
+    contrasts,
+    environment,
+    groups,
+    lines,
+    memory_section,
+    payload,
+    reporting_block,
+    sections,
+    settings_section,
+    shrinkage_section,
+    spending_section,
+    standings,
+    standings_section,
+    tasks_section,
+)
+from kernelcoder.report.lines import Line
 from kernelcoder.report.quote import esc, script_json
 from kernelcoder.report.rows import Row, cell_row, task_rows
 from kernelcoder.report.source import CellRun
+from kernelcoder.report.standings import League
+from kernelcoder.report.tables import folded
 
 
 def asset(name: str) -> str:
@@ -30,27 +53,59 @@ def page(runs: Sequence[CellRun], origin: str = "") -> str:
     rows = [cell_row(run) for run in runs]
     labels = claims.labels(rows)
     tasks = task_rows(runs)
+    found = groups.groups(runs)
+    leagues = standings.standings(found, rows)
+    drawn = lines.lines(found, leagues)
+    declared = contrasts.family(runs)
+    block = _pairs(reporting_block.minimum_block(runs, rows, declared))
     parts = [
-        ("result", "Result", sections.headline(rows, labels) + sections.cells_table(rows, labels)),
-        ("settings", "What differs", _settings(runs, labels)),
-        ("curves", "Score against budget", charts.budget_section(runs, labels)),
-        ("fast", "How much faster, on how many", charts.fast_section(runs, rows, labels)),
-        ("tasks", "Tasks", sections.tasks_overview(rows, tasks, labels)
-         + sections.tasks_details(rows, tasks, labels)),
+        ("result", "Result", _result(rows, labels, leagues, drawn, block)),
+        ("curves", "Score against budget", charts.budget_section(drawn)),
+        ("contrasts", "Declared contrasts", contrast_views.section(declared) + _block(block)),
+        ("fast", "How much faster, on how many", charts.fast_section(drawn, rows, labels)),
+        ("tasks", "Tasks", tasks_section.section(rows, tasks, labels, leagues)),
+        ("backends", "Across backends", backends_section.section(leagues)),
+        ("cost", "What it cost", spending_section.section(found)),
+        ("memory", "What memories did", memory_section.section(found)),
         ("curse", "Winner's curse", shrinkage_section.section(rows, tasks, labels)),
         ("funnel", "Where attempts ended", sections.funnel(rows, labels)),
         ("attempts", "Attempts", sections.attempts(runs, tasks, labels)),
-        ("environment", "Environment and reproduction", _environment(runs, rows, labels, origin)),
+        ("audit", "Can it be trusted", audit_section.section(runs, rows, labels)),
+        ("settings", "What differs", settings_section.section(runs, labels, found)),
+        ("environment", "Environment and reproduction",
+         _environment(runs, rows, labels, origin, block)),
     ]  # fmt: skip
     data = payload.payload(runs, labels)
     return document("KernelCoder report", _subtitle(runs, origin), parts, script_json(data))
+
+
+def _result(
+    rows: Sequence[Row],
+    labels: Sequence[str],
+    leagues: Sequence[League],
+    drawn: Sequence[Line],
+    block: str,
+) -> str:
+    """The verdict and the ranking, then every cell with its own claims."""
+    first = standings_section.section(leagues, _block(block)) if len(rows) > 1 else ""
+    color = {place: line.index for line in drawn for place in line.group.places}
+    cells = sections.headline(rows, labels, color) + sections.cells_table(rows, labels)
+    if len(rows) == 1:
+        return cells + _block(block)
+    many = wording.tally(len(rows), "cell")
+    fold = "<details>" if len(rows) > lines.MANY else "<details open>"
+    return f"{first}{fold}<summary>Each of the {many} by itself</summary>{cells}</details>"
+
+
+def _block(pairs: str) -> str:
+    return f"<details><summary>Minimum reporting block</summary>{pairs}</details>"
 
 
 def document(
     title: str, subtitle: str, parts: Sequence[tuple[str, str, str]], data: str = "{}"
 ) -> str:
     """A page of titled sections (id, heading, HTML) with style, script and data inlined."""
-    script = asset("report.js")
+    script = asset("charts.js") + asset("report.js")
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
     links = " ".join(f'<a href="#{key}">{esc(name)}</a>' for key, name, _ in parts)
@@ -82,25 +137,13 @@ def _subtitle(runs: Sequence[CellRun], origin: str) -> str:
     return f"{from_where}{many} on {esc(machines)}, commit {esc(commits)}, last event {esc(last)}."
 
 
-def _settings(runs: Sequence[CellRun], labels: Sequence[str]) -> str:
-    found = environment.differing(runs)
-    if len(runs) < 2:
-        return "<p>One cell: nothing to compare. Its settings are below.</p>"
-    if not found:
-        return "<p>No setting differs beside the axes in the cells' names.</p>"
-    body = [[f"<code>CONFIG_{esc(name)}</code>", *map(esc, values)] for name, values in found]
-    return "<p>Settings that differ between cells; - is out of scope.</p>" + charts.table(
-        ["setting", *map(esc, labels)], body
-    )
-
-
 def _pairs(pairs: Sequence[tuple[str, str]]) -> str:
     lines = "".join(f"<dt>{esc(name)}</dt><dd>{esc(value)}</dd>" for name, value in pairs)
     return f'<dl class="facts">{lines}</dl>'
 
 
 def _environment(
-    runs: Sequence[CellRun], rows: Sequence[Row], labels: Sequence[str], origin: str
+    runs: Sequence[CellRun], rows: Sequence[Row], labels: Sequence[str], origin: str, block: str
 ) -> str:
     commands = "\n".join(environment.reproduce(runs, origin))
     cells = []
@@ -114,6 +157,6 @@ def _environment(
         )
     return (
         f"<h3>Run it again</h3><pre>{esc(commands)}</pre>"
-        f"<h3>Minimum reporting block</h3>{_pairs(environment.minimum_block(runs, rows))}"
-        f"<h3>Cells</h3>{''.join(cells)}"
+        f"<h3>Minimum reporting block</h3>{block}"
+        f"<h3>Cells</h3>{folded(cells, 'Settings and machine of every cell')}"
     )

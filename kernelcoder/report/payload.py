@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kernelcoder import wording
 from kernelcoder.records import Timing, Verdict
+from kernelcoder.report import effects
 from kernelcoder.report.source import CellRun, TaskRun, Try
+
+MOST_PLACES = 6  # of an item's provenance that the page names
 
 
 class Pool:
@@ -49,11 +52,48 @@ def payload(runs: Sequence[CellRun], labels: Sequence[str]) -> dict[str, Any]:
         {
             "id": run.id,
             "label": label,
+            "items": _items(run, pool),
             "tasks": [_task(run, task, pool, cases) for task in run.tasks],
         }
         for run, label in zip(runs, labels, strict=True)
     ]
     return {"blocks": pool.blocks, "texts": pool.texts, "cases": cases.rows, "cells": cells}
+
+
+def _items(run: CellRun, pool: Pool) -> dict[str, list[Any]]:
+    """Learnt items that prompts of the cell were meant to hold: text and where it comes from."""
+    return {
+        name: [pool.add(text), list(places[:MOST_PLACES]), len(places)]
+        for name, (text, places) in sorted(effects.learnt(run).items())
+    }
+
+
+def _step(run: CellRun, step: Mapping[str, Any], pool: Pool) -> dict[str, Any]:
+    """One step of a recipe: a question to the model, or a variant that was verified."""
+    if step["what"] == "verify":
+        verdict = step["verdict"]
+        entry = {
+            "what": "verify",
+            "purpose": step["purpose"],
+            "status": verdict["status"],
+            "reason": pool.add(verdict["reason"]) if verdict["reason"] else None,
+            "source": pool.add(run.blob(step["source"])),
+            "seconds": step["seconds"],
+        }
+    else:
+        usage = step["usage"]
+        entry = {
+            "what": "ask",
+            "purpose": step["purpose"],
+            "prompt": _prompt(run.blob(step["prompt"]), pool),
+            "reply": pool.add(run.blob(step["reply"])),
+            "sent": pool.add(run.blob(step["sent"])) if step["sent"] else None,
+            "served": step["served"],
+            "usage": [usage["input_tokens"], usage["output_tokens"], usage["cost_usd"]],
+            "latency": step["latency_s"],
+            "replayed": step["replayed"],
+        }
+    return {name: value for name, value in entry.items() if not _absent(value)}
 
 
 class _Cases:
@@ -87,7 +127,17 @@ def _try(run: CellRun, t: Try, pool: Pool, cases: _Cases) -> dict[str, Any]:
         "n": t.ordinal,
         "role": t.proposal.role,
         "parents": list(t.proposal.parents),
-        "prompt": [[m["role"], pool.add(m["content"])] for m in _messages(run.blob(t.prompt))],
+        "prompt": _prompt(run.blob(t.prompt), pool),
+        "context": [
+            [name.removeprefix(effects.HELD), int(name.startswith(effects.HELD))]
+            for name in t.context
+        ],
+        "steps": [_step(run, step, pool) for step in t.steps],
+        "shown": list(t.proposal.shown),
+        "chain": t.proposal.chain,
+        "arm": t.proposal.arm,
+        "recipe": t.proposal.step,
+        "given": bool(t.proposal.given),
         "reply": pool.add(run.blob(t.reply)) if t.reply else None,
         "sent": pool.add(run.blob(t.sent)) if t.sent else None,
         "source": pool.add(run.blob(t.source)) if t.source else None,
@@ -109,6 +159,10 @@ def _try(run: CellRun, t: Try, pool: Pool, cases: _Cases) -> dict[str, Any]:
 def _absent(value: Any) -> bool:
     """Whether a field says nothing; the number 0 does say something."""
     return value is None or value is False or value == "" or value == []
+
+
+def _prompt(text: str, pool: Pool) -> list[list[Any]]:
+    return [[m["role"], pool.add(m["content"])] for m in _messages(text)]
 
 
 def _messages(text: str) -> list[dict[str, str]]:

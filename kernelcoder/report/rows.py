@@ -16,7 +16,7 @@ from typing import Any
 
 from kernelcoder.budget import stage_seconds
 from kernelcoder.records import STAGES, STATUSES, Ratio, Timing, Verdict
-from kernelcoder.report import shrinkage, stats
+from kernelcoder.report import lost_calls, shrinkage, stats
 from kernelcoder.report.source import CellRun, TaskRun, Try, load_all, tokens_of
 
 Row = dict[str, Any]
@@ -57,7 +57,8 @@ def cell_row(run: CellRun) -> Row:
     axes = run.meta.get("axes", {})
     tries = [t for task in run.tasks for t in task.judged]
     verified = [task for task in run.tasks if task.winner is not None]
-    modes = sorted({t.verdict.mode for t in tries if t.verdict is not None})
+    judged = [t.verdict for t in tries if t.verdict is not None]
+    modes = sorted({one.mode for one in judged if one.status != "no_candidate"})  # nothing ran
     row: Row = {
         "cell": run.id,
         **{axis: axes.get(axis) for axis in ("method", "memory", "model", "backend")},
@@ -72,10 +73,12 @@ def cell_row(run: CellRun) -> Row:
     row |= {name: speeds.pop(name) for name in ("fast_1", "geomean_all", "geomean_verified")}
     row |= {"attempts": len(tries), "tokens": spent.pop("tokens"), "cost": spent.pop("cost")}
     row["seconds"] = round(run.seconds, 3)
+    row["device_seconds"] = _device_seconds(run)
     baselines = sorted({task.baseline for task in run.tasks})
     share = stats.wilson(len(verified), run.n_tasks)
     row |= {
         "finished": run.finished,
+        "n_not_reproduced": sum(task.outcome == "not reproduced" for task in run.tasks),
         "baseline": "+".join(baselines) or None,
         "verified_lo": share[0] if share else None,
         "verified_hi": share[1] if share else None,
@@ -170,7 +173,17 @@ def _spending(run: CellRun) -> Row:
         "cost_unknown": sum(c is None for c in cost),
         "tokens_paid": _total([tokens[i] for i in paid]),
         "cost_paid": _total([cost[i] for i in paid]),
+        **lost_calls.fields(run.lost),
     }
+
+
+def _device_seconds(run: CellRun) -> float:
+    """Seconds of the verifier on all attempts, on what was tried on the way to them and in lessons;
+    duplicates cost none."""
+    tries = [t for task in (*run.tasks, *run.lessons) for t in task.tries]
+    own = [t for t in tries if t.verdict is not None and t.duplicate_of is None]
+    judged = math.fsum(stage_seconds(t.verdict.seconds) for t in own if t.verdict is not None)
+    return round(judged + math.fsum(t.tried_s for t in tries) + run.learning_s, 3)
 
 
 def _total(values: Sequence[Any]) -> Any:
@@ -194,6 +207,10 @@ def _funnel(tries: Sequence[Try]) -> Row:
         "statuses": {status: ended[status] for status in STATUSES if ended[status]},
         "duplicates": sum(t.duplicate_of is not None for t in tries),
         "labels": _labels(verdicts),
+        "corrupted": sum(bool(t.corrupted) for t in tries),
+        "corrupted_verified": sum(
+            bool(t.corrupted) and t.verdict is not None and t.verdict.verified for t in tries
+        ),
     }
 
 
@@ -225,6 +242,7 @@ def _task_row(run: CellRun, task: TaskRun) -> Row:
         "cell": run.id,
         "task": task.id,
         "outcome": task.outcome,
+        "why": task.why or None,
         "baseline": task.baseline,
         "attempts": len(judged),
         "verified_attempts": sum(t.verdict is not None and t.verdict.verified for t in judged),
@@ -310,5 +328,6 @@ def _attempt_row(run: CellRun, task: TaskRun, t: Try) -> Row:
         "request": t.request or None,
         "window": t.window,
         "chain": t.proposal.chain,
+        "arm": t.proposal.arm or None,
         "chosen": task.winner is not None and task.winner.ordinal == t.ordinal,
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Result sections of the page: headline, cells, tasks, funnel, attempts. Static HTML strings."""
+"""Result sections of the page: headline, cells, funnel, attempts. Static HTML strings."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from collections.abc import Mapping, Sequence
 from kernelcoder import wording
 from kernelcoder.records import STAGES
 from kernelcoder.report import claims
-from kernelcoder.report.charts import table
+from kernelcoder.report.lines import MANY
 from kernelcoder.report.quote import esc, evidence
 from kernelcoder.report.rows import Row
 from kernelcoder.report.source import CellRun
-from kernelcoder.report.svg import bar, interval_plot
+from kernelcoder.report.svg import bar
+from kernelcoder.report.tables import folded, table
 
-BASELINES = ("eager", "compile", "reference", "library")
 
-
-def headline(rows: Sequence[Row], labels: Sequence[str]) -> str:
-    """One card per cell: what may be claimed, with interval and denominator."""
+def headline(rows: Sequence[Row], labels: Sequence[str], color: Mapping[int, int]) -> str:
+    """One card per cell: what may be claimed, with interval and denominator; ``color`` is the
+    index of each cell's line in the charts."""
     cards = []
     for index, (row, label) in enumerate(zip(rows, labels, strict=True)):
         first, *rest = claims.headline(row)
-        key = f'<span class="key k{index % 6}" aria-hidden="true"></span>'
+        key = f'<span class="key k{color.get(index, index) % 6}" aria-hidden="true"></span>'
         lines = "".join(f"<p>{_sentence(line)}</p>" for line in rest)
         cards.append(
             f'<article class="card"><h3>{key}{esc(label)}{_flag(row)}</h3>'
@@ -80,74 +80,20 @@ def _sentence(text: str) -> str:
     return re.sub(r"\[[^\]]*\]", r'<b class="unit">\g<0></b>', esc(text))
 
 
-def _ratio(row: Row, name: str, plot: bool = False) -> str:
-    median, lo, hi = row[name], row[f"{name}_lo"], row[f"{name}_hi"]
-    if median is None:
-        return "-"
-    text = f"{claims.times(median)} <small>[{claims.times(lo)}, {claims.times(hi)}]</small>"
-    return (interval_plot(lo, median, hi, 0.25, 8.0) if plot else "") + text
-
-
-def tasks_overview(rows: Sequence[Row], tasks: Sequence[Row], labels: Sequence[str]) -> str:
-    """Tasks down, cells across: the final speedup of the chosen kernel, or why there is none."""
-    by = {(task["cell"], task["task"]): task for task in tasks}
-    names = sorted({task["task"] for task in tasks})
-    body = [
-        [esc(name), *(_overview_cell(by.get((row["cell"], name)), len(rows)) for row in rows)]
-        for name in names
-    ]
-    note = (
-        "<p>Final speedup of the chosen kernel over the baseline, with its 95% interval on a "
-        "logarithmic scale from 0.25 to 8; the rule is 1. Words say why there is no number.</p>"
-    )
-    return note + table(["task", *(esc(label) for label in labels)], body)
-
-
-def _overview_cell(task: Row | None, cells: int) -> str:
-    """With many cells side by side the interval is drawn only; the tables below spell it out."""
-    if task is None:
-        return '<span class="soft">not begun</span>'
-    if task["outcome"] == "verified" and task[task["baseline"]] is not None:
-        text = _ratio(task, task["baseline"], plot=True)
-        return text if cells <= 3 else text.partition(" <small>")[0]
-    kind = "ok" if task["outcome"] == "verified" else "none"
-    text = claims.task_claim(task) if kind == "ok" else claims.outcome_words(task["outcome"])
-    return f'<span class="{kind}">{esc(text)}</span>'
-
-
-def tasks_details(rows: Sequence[Row], tasks: Sequence[Row], labels: Sequence[str]) -> str:
-    """Per cell: every task against every baseline, roofline share, search to final shrinkage."""
-    out = []
-    for index, (row, label) in enumerate(zip(rows, labels, strict=True)):
-        mine = [task for task in tasks if task["cell"] == row["cell"]]
-        used = [b for b in BASELINES if any(task[b] is not None for task in mine)]
-        head = ["task", "what may be said", *(f"over {b}" for b in used), "roofline", "search",
-                "right / attempts", "winner"]  # fmt: skip
-        body = []
-        for number, task in enumerate(mine):
-            chosen = task["chosen"]
-            link = "-" if chosen is None else (
-                f'<a href="#t-{index}-{number}" data-attempt="{chosen}">#{chosen}</a>'
-            )  # fmt: skip
-            roof = task["roofline_fraction"]
-            body.append(
-                [esc(task["task"]), esc(claims.task_claim(task)),
-                 *(_ratio(task, b, plot=b == task["baseline"]) for b in used),
-                 "-" if roof is None else f"{100 * roof:.0f}%",
-                 claims.times(task["search"]),
-                 f"{task['verified_attempts']} / {task['attempts']}", link]
-            )  # fmt: skip
-        out.append(
-            f"<details><summary>{esc(label)}: {row['n_verified']} of {row['n_tasks']} tasks "
-            f"verified</summary>{table(head, body, kind='stack ends')}</details>"
-        )
-    return "".join(out)
-
-
 def funnel(rows: Sequence[Row], labels: Sequence[str]) -> str:
     """How far attempts came and how each ended, per cell, in numbers and bars."""
     out = []
     stages = ("generated", "candidates", *STAGES[1:])
+    many, whole = len(rows) > MANY, ""
+    if many:
+        head = ["cell", *(claims.STAGE_WORDS.get(s, "a kernel in the reply") for s in stages)]
+        short = [
+            [esc(label), *(_percent(row["funnel"][s], row["attempts"]) for s in stages[1:])]
+            for row, label in zip(rows, labels, strict=True)
+        ]
+        for line, row in zip(short, rows, strict=True):
+            line.insert(1, str(row["attempts"]))
+        whole = table(head, short)
     for row, label in zip(rows, labels, strict=True):
         total = row["attempts"]
         lines = [
@@ -169,14 +115,18 @@ def funnel(rows: Sequence[Row], labels: Sequence[str]) -> str:
         ]
         repeat = f" ({row['duplicates']} repeated an earlier kernel)" if row["duplicates"] else ""
         causes = table(["ended as", "meaning", "attempts", "share"], ends, kind="ends")
-        out.append(
-            f"<section><h3>{esc(label)}</h3><p>{wording.tally(total, 'attempt')}{repeat}.</p>"
+        text = (
+            f"<p>{wording.tally(total, 'attempt')}{repeat}.</p>"
             f"{_quarantine(row)}{_noticed(row)}"
             f'<div class="pair funnel">{table(["reached", "", "attempts", "share"], lines)}'
             f"{causes if ends else ''}</div>"
-            "</section>"
         )
-    return "".join(out)
+        out.append(
+            f"<details><summary>{esc(label)}</summary>{text}</details>"
+            if many
+            else f"<section><h3>{esc(label)}</h3>{text}</section>"
+        )
+    return whole + folded(out, "Cell by cell, with how attempts failed")
 
 
 def _quarantine(row: Row) -> str:

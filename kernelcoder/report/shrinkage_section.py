@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kernelcoder.report.charts import table
 from kernelcoder.report.quote import esc
 from kernelcoder.report.shrinkage import NAMES, NOTE, WORDS, Row, cell_texts, known
+from kernelcoder.report.tables import folded, table
 
 
 def section(rows: Sequence[Row], tasks: Sequence[Row], labels: Sequence[str]) -> str:
@@ -19,7 +19,8 @@ def section(rows: Sequence[Row], tasks: Sequence[Row], labels: Sequence[str]) ->
         [esc(label), *(esc(text) for text in cell_texts(row))]
         for row, label in zip(rows, labels, strict=True)
     ]
-    out = [f"<p>{esc(NOTE)}</p>", table(head, body)]
+    out: list[str] = []
+    whole = f"<p>{esc(NOTE)}</p>{table(head, body)}"
     for row, label in zip(rows, labels, strict=True):
         mine = [t for t in tasks if t["cell"] == row["cell"] and t["shrink_final"] is not None]
         if not mine:
@@ -30,7 +31,7 @@ def section(rows: Sequence[Row], tasks: Sequence[Row], labels: Sequence[str]) ->
             for t in mine
         ]
         out.append(f"<details><summary>{esc(label)}</summary>{table(head, lines)}</details>")
-    return "".join(out)
+    return whole + folded(out, "Task by task")
 
 
 def _number(value: float | None) -> str:

@@ -19,13 +19,18 @@ from kernelcoder.budget import stage_seconds
 from kernelcoder.choosing import MACHINE
 from kernelcoder.errors import Error, Problem
 from kernelcoder.records import CaseResult, Proposal, Timing, Usage, Verdict, from_json
+from kernelcoder.report import clocks
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
     """One attempt as the ledger has it. ``prompt``, ``reply``, ``sent``, ``source`` and
     ``verdict.log`` are blob names, empty where there is none. ``usage`` is None before the model
-    answered, ``verdict`` before the verifier did. Times are Unix seconds."""
+    answered, ``verdict`` before the verifier did. Times are Unix seconds. Usage and latency are of
+    all calls of the attempt; ``tried_s`` are the verifier's seconds on variants of its kernel.
+    ``elapsed`` are wall seconds from the task's begin to the verdict, pauses between sessions left
+    out; ``steps`` is what a recipe did on the way, as the ledger has it; ``corrupted`` how its
+    kernel was damaged on purpose."""
 
     ordinal: int
     asked: float
@@ -47,13 +52,25 @@ class Try:
     note: str
     verdict: Verdict | None
     duplicate_of: int | None
+    tried_s: float = 0.0
+    elapsed: float | None = None
+    steps: tuple[Mapping[str, Any], ...] = ()
+    corrupted: str = ""
+
+    @property
+    def device(self) -> float:
+        """Seconds of the verifier on this attempt and on what was tried on the way to it; its own
+        verdict costs none if it repeats an earlier kernel."""
+        own = self.verdict is not None and self.duplicate_of is None
+        judged = stage_seconds(self.verdict.seconds) if own and self.verdict is not None else 0.0
+        return judged + self.tried_s
 
     @property
     def seconds(self) -> float | None:
         """Seconds this attempt was charged: the model's latency plus the verifier's stages."""
         parts = [self.latency_s] if self.latency_s is not None else []
         if self.verdict is not None and self.duplicate_of is None:
-            parts.append(stage_seconds(self.verdict.seconds))
+            parts.append(stage_seconds(self.verdict.seconds) + self.tried_s)
         return sum(parts) if parts else None
 
     @property
@@ -80,17 +97,20 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class TaskRun:
-    """One task of one cell. ``ended`` is False while the search still runs."""
+    """One task of one cell. ``ended`` is False while the search still runs; ``part`` is ``learn``
+    or ``evaluate`` where the suite was split; ``family`` the operator family, "" in old ledgers."""
 
     id: str
     digest: str
     baseline: str
     ended: bool
     why: str
+    part: str
     tries: tuple[Try, ...]
     finals: tuple[Final, ...]
     chosen: int | None
     selected: bool
+    family: str = ""
 
     @property
     def judged(self) -> tuple[Try, ...]:
@@ -131,9 +151,12 @@ class TaskRun:
 
 @dataclass(frozen=True, slots=True)
 class CellRun:
-    """One cell's folder. ``meta`` is cell.json without its secret; ``calls`` are the data of all
-    call events, ``infra`` the quarantined failures of machines and servers, ``head`` the hash of
-    the last event, which stands for the whole ledger."""
+    """One cell's folder. ``meta`` is cell.json without its secret; ``tasks`` are those that results
+    are made of, ``lessons`` those a memory learnt from where the suite was split; ``calls`` are all
+    calls of the model, lessons included, ``infra`` the quarantined failures of machines and
+    servers, ``head`` the hash of the last event, which stands for the whole ledger; ``lost`` are
+    the calls whose reply could not be used, the waste; ``learning_s`` the verifier's seconds on
+    what a memory had tried between tasks; ``snapshots`` the blobs of what was learnt, in order."""
 
     folder: Path
     meta: Mapping[str, Any]
@@ -147,6 +170,10 @@ class CellRun:
     last: float
     head: str
     events: int
+    lessons: tuple[TaskRun, ...] = ()
+    lost: tuple[Mapping[str, Any], ...] = ()
+    learning_s: float = 0.0
+    snapshots: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -187,7 +214,7 @@ class CellRun:
     def n_tasks(self) -> int:
         """All tasks of the cell, also those not begun yet; in cells that do not record their
         tasks, those begun."""
-        planned = self.meta.get("tasks", ())
+        planned = self.meta.get("evaluate") or self.meta.get("tasks", ())
         return len({*planned, *(task.id for task in self.tasks)})
 
     def blob(self, sha: str) -> str:
@@ -242,41 +269,36 @@ def load(folder: Path) -> CellRun:
     meta.pop("holdout_key", None)
     events = ledger.read(folder / "ledger.jsonl")
     by_task: dict[str, list[Any]] = {}
-    calls, infra, guarantee, finished = [], [], "", False
+    calls, infra, lost, guarantee, finished = [], [], [], "", False
     for event in events:
         if event.task is not None:
             by_task.setdefault(event.task, []).append(event)
-        if event.kind == "call":
-            calls.append(event.data)
+        if ledger.is_call(event):
+            calls.append({**event.data, "owner": clocks.owner(event)})
         op = event.data.get("op") if event.kind == "control" else None
         if op in ("open", "resume", "close"):
             finished = op == "close"
             guarantee = str(event.data.get("guarantee", guarantee))
-        if op == "infra":
+        if op == "infra" and "lost" in event.data:
+            lost.append(event.data["lost"])
+        elif op == "infra":
             infra.append(str(event.data.get("what", "")))
-    times = [event.time for event in events] or [0.0]
+    times, clock = [event.time for event in events] or [0.0], clocks.running(events)
     default = str(meta.get("values", {}).get("VERIFY_BASELINE", "eager"))
-    tasks = tuple(_task(name, rows, default) for name, rows in sorted(by_task.items()))
+    tasks = tuple(_task(name, rows, default, clock) for name, rows in sorted(by_task.items()))
     return CellRun(
-        folder, meta, finished, guarantee, tasks, tuple(calls), tuple(infra), _wall(events),
-        times[0], times[-1], events[-1].hash if events else "", len(events),
+        folder, meta, finished, guarantee, tuple(one for one in tasks if one.part != "learn"),
+        tuple(calls), tuple(infra), clocks.wall(events), times[0], times[-1],
+        events[-1].hash if events else "", len(events),
+        tuple(one for one in tasks if one.part == "learn"),
+        lost=tuple(lost), learning_s=clocks.learning(events),
+        snapshots=tuple(one.data["snapshot"] for one in events if one.kind == "learn"),
     )  # fmt: skip
 
 
-def _wall(events: Sequence[Any]) -> float:
-    """Wall seconds over all sessions: from each ``open`` or ``resume`` to the last event before
-    the next one, so that the pause between an interruption and its resumption does not count."""
-    total, start, last = 0.0, None, 0.0
-    for event in events:
-        now = event.time
-        if event.kind == "control" and event.data.get("op") in ("open", "resume"):
-            total += last - start if start is not None else 0.0
-            start = now
-        start, last = (now if start is None else start), now
-    return total + (last - start if start is not None else 0.0)
-
-
-def _task(name: str, events: Sequence[Any], default_baseline: str) -> TaskRun:
+def _task(
+    name: str, events: Sequence[Any], default_baseline: str, clock: Sequence[float]
+) -> TaskRun:
     steps: dict[int, dict[str, Any]] = {}
     begin: Mapping[str, Any] = {}
     end: Mapping[str, Any] | None = None
@@ -293,6 +315,10 @@ def _task(name: str, events: Sequence[Any], default_baseline: str) -> TaskRun:
             step[event.kind] = event.data
             if event.kind == "ask":
                 step["asked"] = event.time
+            elif event.kind == "verdict":
+                step["elapsed"] = clock[event.seq] - clock[events[0].seq]
+        elif event.ordinal is not None and event.kind == "step":
+            steps.setdefault(event.ordinal, {}).setdefault("step", []).append(event.data)
     tries = tuple(_try(ordinal, step) for ordinal, step in sorted(steps.items()) if "ask" in step)
     finals = tuple(_final(item) for item in (select or {}).get("finalists", ()))
     return TaskRun(
@@ -301,10 +327,12 @@ def _task(name: str, events: Sequence[Any], default_baseline: str) -> TaskRun:
         baseline=str(begin.get("baseline", default_baseline)),
         ended=end is not None,
         why=str((end or {}).get("why", "")),
+        part=str(begin.get("part", "")),
         tries=tries,
         finals=finals,
         chosen=(select or {}).get("chosen"),
         selected=select is not None,
+        family=str(begin.get("category", "")),
     )
 
 
@@ -312,20 +340,24 @@ def _try(ordinal: int, step: Mapping[str, Any]) -> Try:
     ask, call = step["ask"], step.get("call")
     made, judged = step.get("candidate", {}), step.get("verdict")
     said: Mapping[str, Any] = call or {}
+    asides = [one for one in step.get("step", ()) if one["what"] == "ask"]
+    latencies = [one["latency_s"] for one in (*asides, *([call] if call else []))]
+    tried = [one["seconds"] for one in step.get("step", ()) if one["what"] == "verify"]
     return Try(
         ordinal=ordinal,
         asked=step["asked"],
         proposal=from_json(Proposal, ask["proposal"]),
-        prompt=ask.get("prompt") or "",
+        prompt=said.get("prompt") or ask.get("prompt") or "",
         request=ask.get("request") or "",
         window=int(ask.get("window", 1)),
         context=tuple(ask.get("context", ())),
-        usage=Usage(**call["usage"]) if call else None,
+        usage=sum(map(ledger.usage_of, asides), Usage(**call["usage"])) if call else None,
         reply=said.get("reply") or "",
         sent=said.get("sent") or "",
         served=said.get("served") or "",
         finish=said.get("finish") or "",
-        latency_s=said.get("latency_s"),
+        latency_s=sum(latencies) if call else None,
+        tried_s=sum(tried),
         replayed=bool(said.get("replayed", False)),
         candidate=made.get("candidate") or "",
         source=made.get("source") or "",
@@ -333,6 +365,9 @@ def _try(ordinal: int, step: Mapping[str, Any]) -> Try:
         note=made.get("note") or "",
         verdict=_verdict(judged["verdict"]) if judged else None,
         duplicate_of=judged.get("duplicate_of") if judged else None,
+        elapsed=step.get("elapsed"),
+        steps=tuple(step.get("step", ())),
+        corrupted=made.get("corrupted") or "",
     )
 
 

@@ -20,13 +20,15 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 156, 12, 40
 @dataclass(frozen=True, slots=True)
 class Series:
     """One named line; ``index`` picks its color and dash. ``steps`` draws a staircase; ``band``
-    has the lower and upper y of every point."""
+    has the lower and upper y of every point. ``off`` lines are thin, gray and without a name until
+    the reader asks for them."""
 
     name: str
     points: Sequence[Point]
     index: int
     steps: bool = False
     band: Sequence[Point] = ()
+    off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +88,16 @@ def line_chart(frame: Frame, series: Sequence[Series], key: str) -> str:
         return TOP + (y1 - y) / (y1 - y0) * tall
 
     parts = [_axes(frame, (x0, x1), (y0, y1), px, py)]
-    parts += [_band(s, px, py) for s in drawn if s.band]
-    parts += [_line(s, px, py) for s in drawn]
-    if frame.legend:
-        parts += _legend(drawn, frame.width - RIGHT + 12)
-    else:
-        parts += _end_labels(drawn, px, py, frame.height - BOTTOM)
+    labels = (
+        _legend(drawn, frame.width - RIGHT + 12)
+        if frame.legend
+        else _end_labels(drawn, px, py, frame.height - BOTTOM)
+    )
+    for s in sorted(drawn, key=lambda one: not one.off):
+        drawing = (_band(s, px, py) if s.band else "") + _line(s, px, py) + labels[s.index]
+        parts.append(
+            f'<g class="serie{" off" if s.off else ""}" data-serie="{s.index}">{drawing}</g>'
+        )
     return (
         f'<svg class="chart" viewBox="0 0 {frame.width} {frame.height}" role="img" '
         f'aria-labelledby="{key}-t"><title id="{key}-t">{esc(frame.title)}</title>'
@@ -171,38 +177,46 @@ def _color(series: Series) -> int:
 
 def _end_labels(
     series: Sequence[Series], px: Callable[[float], float], py: Callable[[float], float], floor: int
-) -> list[str]:
-    """Names beside the line ends, pushed apart so that none covers another."""
+) -> dict[int, str]:
+    """Names beside the line ends, pushed apart so that none that is shown covers another."""
+    right = max((px(p[0]) for one in series for p in one.points), default=0.0)
     ends = sorted(
         ((py(s.points[-1][1]), px(s.points[-1][0]), s) for s in series), key=lambda e: e[:2]
     )
+    shown = [end for end in ends if not end[2].off]
     spots: list[float] = []
-    for y, _, _ in ends:
+    for y, _, _ in shown:
         spots.append(max(y, spots[-1] + 14) if spots else max(y, 10.0))
     if spots and spots[-1] > floor:
         spots = [y - (spots[-1] - floor) for y in spots]
-    out = []
-    for spot, (y, x, s) in zip(spots, ends, strict=True):
-        start = max((px(p[0]) for one in series for p in one.points), default=x)
-        if abs(spot - y) > 3 or start - x > 6:
-            out.append(f'<path class="lead" d="M{x + 4:.1f} {y:.1f}L{start + 7:.1f} {spot:.1f}"/>')
-        out.append(_name(s, start + 10, spot + 4))
+    placed = {end[2].index: spot for end, spot in zip(shown, spots, strict=True)}
+    out = {}
+    for y, x, s in ends:
+        spot = placed.get(s.index, y)
+        lead = f'<path class="lead" d="M{x + 4:.1f} {y:.1f}L{right + 7:.1f} {spot:.1f}"/>'
+        out[s.index] = lead + _name(s, right + 10, spot + 4, y=y)
     return out
 
 
-def _legend(series: Sequence[Series], x: float) -> list[str]:
-    out = []
-    for row, s in enumerate(series):
+def _legend(series: Sequence[Series], x: float) -> dict[int, str]:
+    out, row = {}, 0
+    for s in series:
         y = TOP + 8 + 18 * row
-        out.append(f'<path class="line s{_color(s)}" d="M{x} {y - 4}h24"{_dash(s)}/>')
-        out.append(_name(s, x + 29, y, 12))
+        row += not s.off
+        key = f'<path class="line key-line s{_color(s)}" d="M{x} {y - 4}h24"{_dash(s)}/>'
+        out[s.index] = key + _name(s, x + 29, y, 16)
     return out
 
 
-def _name(series: Series, x: float, y: float, most: int = 18) -> str:
+def _name(series: Series, x: float, at: float, most: int = 18, y: float | None = None) -> str:
+    """A line's name; ``y`` is where the line ends, for a script that places the names anew."""
     name, half = series.name, most // 2 - 1
     text = name if len(name) <= most else f"{name[:half]}..{name[-half:]}"
-    return f'<text class="name f{_color(series)}" x="{x:.1f}" y="{y:.1f}">{esc(text)}</text>'
+    end = "" if y is None else f' data-end="{y:.1f}"'
+    return (
+        f'<text class="name f{_color(series)}" x="{x:.1f}" y="{at:.1f}"{end}>'
+        f"<title>{esc(name)}</title>{esc(text)}</text>"
+    )
 
 
 def interval_plot(lo: float, median: float, hi: float, low: float, high: float) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from kernelcoder import wording
-from kernelcoder.records import STAGES
+from kernelcoder.records import STAGES, TIMED_MODES
 from kernelcoder.report import claims, shrinkage
 from kernelcoder.report.quote import code_span
 
@@ -106,13 +106,14 @@ def _tight(text: str) -> str:
 
 
 def _spending(names: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    head = ["cell", "attempts", "repeats", "calls paid", "tokens", "cost", "time"]
+    head = ["cell", "attempts", "repeats", "calls paid", "lost", "tokens", "cost", "time"]
     body = [
         [
             name,
             str(row["attempts"]),
             str(row["duplicates"]),
             f"{row['calls_paid']}/{row['calls']}",
+            str(row["calls_lost"]),
             claims.tokens(row),
             claims.cost(row),
             wording.duration(row["seconds"]),
@@ -162,6 +163,13 @@ def quarantine(name: str, row: Row) -> list[str]:
     return [_wrap(head), f"  most often {code_span(row['quarantined_reasons'][0][1], 80)}"]
 
 
+def damage(row: Row) -> str:
+    """What became of the kernels that were damaged on purpose."""
+    caught = row["corrupted"] - row["corrupted_verified"]
+    said = f"{row['cell']}: {wording.tally(row['corrupted'], 'kernel')} damaged on purpose"
+    return f"{said}, {caught} caught, {row['corrupted_verified']} let through."
+
+
 def footer(rows: Sequence[Row]) -> list[str]:
     """How to read the numbers: denominators, exclusions, proposer, machine."""
     lines = [
@@ -172,16 +180,21 @@ def footer(rows: Sequence[Row]) -> list[str]:
     ]
     common = [f"{axis} {rows[0][axis]}" for axis in claims.AXES if _common(rows, axis) is not None]
     lines.append("Same in every row: " + ", ".join(common) + "." if common else "")
-    if recipes := sorted({str(row["model"]) for row in rows if not row["language_model"]}):
-        lines.append(f"{', '.join(recipes)}: recipe search, no language model.")
+    made = {(str(row["model"]), claims.proposer(row)) for row in rows if not row["language_model"]}
+    for how in sorted({how for _, how in made}):
+        lines.append(f"{', '.join(sorted(model for model, by in made if by == how))}: {how}.")
     for row in rows:
         if (untimed := row["n_verified"] - row["n_timed"]) and row["n_timed"]:
             lines.append(
                 f"{row['cell']}: the speed over {row['baseline']} of {untimed} verified is "
                 "unknown, and so are the means over all tasks."
             )
-    if modes := sorted({str(row["mode"]) for row in rows if row["mode"] not in (None, "native")}):
+    lines += [damage(row) for row in rows if row["corrupted"]]
+    if modes := sorted({str(row["mode"]) for row in rows} - {"None", *TIMED_MODES}):
         lines.append(f"Mode {', '.join(modes)}: not run natively, so it carries no timing.")
+    if any(row["mode"] == "simulated" for row in rows):
+        made_up = "nothing was run, and the seconds of model and device are made up"
+        lines.append(f"Mode {wording.SIMULATED}; {made_up}.")
     if not all(row["finished"] for row in rows):
         lines.append(
             "*: unfinished, tasks without a result count as failures; `make bench` resumes."

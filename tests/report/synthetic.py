@@ -178,10 +178,16 @@ class Spec:
     baseline: str = "eager"
     extra: str = ""
     extra_values: dict[str, Any] = dataclasses.field(default_factory=dict)
+    memory: str = "none"
+    learns: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()  # that every prompt is meant to hold; a quarter is withheld
+    help: float = 0.0  # what showing all of them adds to the share verified
+    family: tuple[str, ...] = ()  # of the tasks, in turn
+    steps: int = 0  # calls of a recipe on the way to an attempt
 
     @property
     def id(self) -> str:
-        slug = f"{self.method}_none_{self.model}_cpu_core_s{self.seed}"
+        slug = f"{self.method}_{self.memory}_{self.model}_cpu_core_s{self.seed}"
         body = f"{slug}{self.budget}{sorted(self.extra_values.items())}"
         return f"{slug.replace('best_of_n', 'best-of-n')}-{sha256(body)[:8]}"
 
@@ -194,7 +200,7 @@ def cell(root: Path, spec: Spec) -> Path:
         "cell": spec.id,
         "axes": {
             "method": spec.method,
-            "memory": "none",
+            "memory": spec.memory,
             "model": spec.model,
             "backend": "cpu",
             "suite": "core",
@@ -230,6 +236,10 @@ def cell(root: Path, spec: Spec) -> Path:
 
 def _task(writer: Writer, spec: Spec, task: str, rng: random.Random, cut: bool) -> None:
     begin = {"op": "task_begin", "digest": sha256(task)[:16], "baseline": spec.baseline}
+    if spec.family:
+        begin["category"] = spec.family[TASKS.index(task) % len(spec.family)]
+    if spec.learns:
+        begin["part"] = "learn" if task in spec.learns else "evaluate"
     writer.event("control", begin, task)
     hard = rng.random() < 0.1
     made: list[tuple[str, str, Verdict]] = []
@@ -253,6 +263,11 @@ def _task(writer: Writer, spec: Spec, task: str, rng: random.Random, cut: bool) 
     data = {"finalists": finalists, "chosen": chosen, "how": "largest select median"}
     writer.event("select", data, task, after=1.0)
     writer.event("control", {"op": "task_end", "why": "budget used"}, task)
+    if spec.items:
+        known = [{"id": one, "title": f"Lesson {one}", "content": f"Keep it simple.{spec.extra}",
+                  "provenance": [f"{spec.id}/{task}#0"]} for one in spec.items]  # fmt: skip
+        snapshot = writer.blob(json.dumps({"items": known}))
+        writer.event("learn", {"after": task, "of": "memory", "snapshot": snapshot, "cost": {}})
 
 
 def _speed(found: Verdict) -> float:
@@ -283,9 +298,13 @@ def _attempt(
         "prompt": writer.blob(json.dumps(messages)),
         "request": request,
         "window": 1,
-        "context": [],
+        "context": [f"withheld:{one}" if rng.random() < 0.25 else one for one in spec.items],
     }
     writer.event("ask", ask, task, ordinal)
+    for index in range(spec.steps):
+        _step(writer, spec, task, ordinal, index)
+    shown = [one for one in ask["context"] if not one.startswith("withheld:")]
+    rate += spec.help * len(shown) / max(1, len(spec.items))
     status, stage, reason = "verified", "verified", "40 of 40 hidden cases right"
     if rng.random() >= rate:
         status, stage, reason = rng.choice(spec.reasons)
@@ -315,6 +334,17 @@ def _attempt(
     body = {"verdict": data, "duplicate_of": len(made) - 1 if again else None}
     writer.event("verdict", body, task, ordinal, after=1.0)
     made.append((sha or "", text, judged))
+
+
+def _step(writer: Writer, spec: Spec, task: str, ordinal: int, index: int) -> None:
+    data = {
+        "what": "ask", "purpose": "plan", "index": index, "served": spec.model_id,
+        "prompt": writer.blob(json.dumps([{"role": "user", "content": f"Plan {task}."}])),
+        "request": sha256(f"plan{spec.id}{task}{ordinal}{index}"), "sent": "", "finish": "stop",
+        "reply": writer.blob(f"Vectorize it.{spec.extra}"), "latency_s": 0.5,
+        "usage": to_json(Usage(300, 80, 0, None, spec.cost)), "replayed": index == 0,
+    }  # fmt: skip
+    writer.event("step", data, task, ordinal)
 
 
 def tree(root: Path) -> list[Path]:

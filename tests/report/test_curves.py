@@ -11,9 +11,9 @@ import pytest
 from report import synthetic
 
 from kernelcoder.records import Verdict
-from kernelcoder.report import source
+from kernelcoder.report import groups, lines, source
 from kernelcoder.report.charts import budget_section
-from kernelcoder.report.curves import curve, right, utility
+from kernelcoder.report.curves import AXES, curve, group_curve, right, utility
 
 
 def test_curves_rise_and_end_at_the_best_so_far(tmp_path: Path) -> None:
@@ -92,8 +92,23 @@ def test_what_was_not_timed_has_no_speed(tmp_path: Path) -> None:
     timed = source.load(synthetic.cell(tmp_path, synthetic.Spec("metr", rng_seed=5)))
     assert not curve(untimed, "attempts").timed
     assert curve(timed, "attempts").timed
-    alone = budget_section([untimed], ["a"])
+    alone = budget_section(lines.lines(groups.groups([untimed]), ()))
     assert "Speed was not measured." in alone
     assert "1.00x" not in alone
-    both = budget_section([untimed, timed], ["a", "b"])
+    both = budget_section(lines.lines(groups.groups([untimed, timed]), ()))
     assert "Speed was not measured." not in both
+
+
+def test_seeds_make_the_mean_of_their_curves(tmp_path: Path) -> None:
+    small = {"tasks": synthetic.TASKS[:6], "tokens": True, "cost": 0.01}
+    one, two = (
+        source.load(synthetic.cell(tmp_path, synthetic.Spec("metr", seed=s, rng_seed=s, **small)))
+        for s in (1, 2)
+    )
+    for axis in AXES:
+        both = group_curve((one, two), axis)
+        ends = [curve(run, axis).points[-1] for run in (one, two)]
+        assert both.points[-1][1] == pytest.approx(sum(end[1] for end in ends) / 2)
+        logs = [math.log(end[2]) for end in ends]
+        assert math.log(both.points[-1][2]) == pytest.approx(sum(logs) / 2)
+        assert len(both.bands) == len(both.points)

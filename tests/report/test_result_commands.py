@@ -62,7 +62,8 @@ def test_report_writes_the_page_and_its_companions(
 ) -> None:
     assert __main__.main(["report", "--all"]) == 0
     folder = tree / "results" / "report"
-    names = {"index.html", "report.md", "rows.csv", "tasks.csv", "attempts.csv", "kernels"}
+    names = {"index.html", "report.md", "rows.csv", "tasks.csv", "attempts.csv", "kernels",
+             "figures"}  # fmt: skip
     assert {path.name for path in folder.iterdir()} == names
     assert str(folder / "index.html") in capsys.readouterr().out
 

@@ -38,8 +38,8 @@
     return node;
   }
 
-  function grid(head, rows) {
-    return el("div", { class: "scroll" }, el("table", {},
+  function grid(head, rows, kind) {
+    return el("div", { class: "scroll", tabindex: "0" }, el("table", kind ? { class: kind } : {},
       el("thead", {}, el("tr", {}, ...head.map((h) => el("th", { scope: "col" }, h)))),
       el("tbody", {}, ...rows.map((row) =>
         el("tr", {}, ...row.map((c, i) => (i ? el("td", {}, c) : el("th", { scope: "row" }, c))))))));
@@ -124,13 +124,37 @@
       }));
   }
 
-  function body(t, task) {
+  const usageText = (u) => `${u[0] ?? "unknown"} + ${u[1] ?? "unknown"} tokens, ` +
+    (u[2] === null ? "price unknown" : `$${u[2].toFixed(4)}`);
+  const messages = (prompt) => prompt.flatMap(([role, text]) => [el("b", {}, role), el("pre", {}, shown(raw(text)))]);
+
+  // Where every learnt item comes from; a withheld one was drawn to stay out of the prompt.
+  function provenance(t, cell) {
+    return grid(["item", "in the prompt", "text", "learnt from"], t.context.map(([id, held]) => {
+      const [text, places, many] = cell.items[id] || [undefined, [], 0];
+      const more = many > places.length ? ` and ${many - places.length} more` : "";
+      return [el("code", {}, shown(id)), held ? el("b", { class: "bad" }, "withheld") : "shown",
+        text === undefined ? "not in a snapshot" : el("q", { class: "evidence" }, shown(raw(text))),
+        shown(places.join(", ") || "unknown") + more];
+    }), "words");
+  }
+
+  function step(s, number) {
+    const title = `${number + 1}. ${s.purpose}` + (s.what === "verify" ? `: ${s.status}, ${s.seconds.toFixed(2)} s of the verifier`
+      : `: ${usageText(s.usage || [null, null, null])}, ${(s.latency ?? 0).toFixed(2)} s${s.replayed ? ", from a recording" : ""}`);
+    return fold(shown(title), () => s.what === "verify"
+      ? [s.reason === undefined ? null : quote(raw(s.reason)), el("pre", {}, shown(raw(s.source)))].filter(Boolean)
+      : [...messages(s.prompt || []), el("b", {}, "reply"), el("pre", {}, shown(raw(s.reply)))]);
+  }
+
+  function body(t, task, cell) {
     const out = [];
     const parent = t.parents ? task.tries.find((o) => o.n === t.parents[0]) : undefined;
     const spent = [t.served && `served by ${t.served}`, t.finish && `finish ${t.finish}`,
       t.latency !== undefined && `${t.latency.toFixed(2)} s`,
-      t.usage && `${t.usage[0] ?? "unknown"} + ${t.usage[1] ?? "unknown"} tokens`,
-      t.usage && (t.usage[2] === null ? "price unknown" : `$${t.usage[2].toFixed(4)}`),
+      t.usage && usageText(t.usage), t.arm && `arm ${t.arm}`, t.recipe && `recipe ${t.recipe}`,
+      t.chain && `chain ${t.chain}`, t.shown && `saw ${t.shown.map((n) => `#${n}`).join(", ")}`,
+      t.given && "a given source: no model was asked",
       t.replayed && "answered from a recording", t.sha && `kernel ${t.sha}`,
       t.seconds && Object.entries(t.seconds).map(([k, v]) => `${k} ${v.toFixed(2)} s`).join(", ")].filter(Boolean);
     out.push(el("p", {}, el("small", {}, shown(spent.join(" \u00b7 ")))));
@@ -149,13 +173,18 @@
         out.push(fold(`Difference to #${parent.n}`, () => diffBlock(raw(parent.source), raw(t.source)), true));
       out.push(fold("Code", () => el("pre", {}, shown(raw(t.source))), !parent));
     }
-    if (t.prompt) out.push(fold("Prompt", () => t.prompt.flatMap(([role, text]) => [el("b", {}, role), el("pre", {}, shown(raw(text)))])));
+    if (t.context) {
+      const held = t.context.filter((c) => c[1]).length;
+      out.push(fold(`Learnt context: ${t.context.length - held} shown, ${held} withheld`, () => provenance(t, cell)));
+    }
+    if (t.steps) out.push(fold(`Steps on the way: ${t.steps.length}`, () => t.steps.map(step)));
+    if (t.prompt) out.push(fold("Prompt", () => messages(t.prompt)));
     if (t.sent !== undefined) out.push(fold("Prompt as sent", () => el("pre", {}, shown(raw(t.sent)))));
     if (t.reply !== undefined) out.push(fold("Reply", () => el("pre", {}, shown(raw(t.reply)))));
     return out;
   }
 
-  function line(t, task) {
+  function line(t, task, cell) {
     const depth = (o, seen) => {
       const up = o.parents && task.tries.find((p) => p.n === o.parents[0]);
       return up && seen < 6 ? 1 + depth(up, seen + 1) : 0;
@@ -171,13 +200,23 @@
     const node = el("details", { class: t.n === task.chosen ? "try chosen" : "try", "data-attempt": t.n,
       style: `margin-left:${depth(t, 0) * 1.1}rem` }, summary);
     node.addEventListener("toggle", () => {
-      if (node.open && node.children.length === 1) node.append(...body(t, task));
+      if (node.open && node.children.length === 1) node.append(...body(t, task, cell));
     });
     return node;
   }
 
+  // One attempt: a disc for a draft, a square for what has a parent, a diamond for what was given; crosses failed.
+  function mark(t, x, y, chosen) {
+    if (t.status !== "verified") return svg("path", { class: "span down", d: `M${x - 3} ${y - 3}l6 6m0 -6l-6 6` });
+    const kind = chosen ? "up" : "even", r = chosen ? 5 : 3.4;
+    if (t.given) return svg("path", { class: kind, d: `M${x} ${y - r - 1}l${r + 1} ${r + 1}l${-r - 1} ${r + 1}l${-r - 1} ${-r - 1}z` });
+    return t.parents ? svg("rect", { class: kind, x: x - r, y: y - r, width: 2 * r, height: 2 * r })
+      : svg("circle", { class: kind, cx: x, cy: y, r });
+  }
+
   // Attempts by ordinal and search speedup; failures stand on the bottom line; the green way leads to the winner.
-  function lineage(task) {
+  // Every mark is a link to its attempt.
+  function lineage(task, place) {
     const wide = 720, tall = 170, last = Math.max(1, ...task.tries.map((t) => t.n));
     const speed = (t) => (t.timing && t.timing.speedup[task.baseline] ? t.timing.speedup[task.baseline][0] : null);
     const known = task.tries.map(speed).filter((s) => s !== null);
@@ -185,7 +224,7 @@
     const low = Math.log(Math.min(1, ...known)), high = Math.max(Math.log(Math.max(1.1, ...known)), low + 0.1);
     const px = (n) => 40 + (n / last) * (wide - 60);
     const py = (s) => (s === null ? tall - 26 : 12 + ((high - Math.log(s)) / (high - low)) * (tall - 62));
-    const node = svg("svg", { class: "lineage", viewBox: `0 0 ${wide} ${tall}`, role: "img" });
+    const node = svg("svg", { class: "lineage", viewBox: `0 0 ${wide} ${tall}`, role: "group", "aria-label": "Search tree" });
     node.append(svg("title", {}, "Search speedup by attempt; failures on the bottom line"));
     for (const s of [...new Set([Math.exp(low), 1, Math.exp(high)])])
       node.append(svg("path", { class: s === 1 ? "rule" : "grid", d: `M36 ${py(s)}H${wide - 12}` }),
@@ -199,10 +238,10 @@
     }
     for (const t of task.tries) {
       const s = speed(t), x = px(t.n), y = py(s);
-      const mark = t.status === "verified" ? svg("circle", { class: t.n === task.chosen ? "up" : "even", cx: x, cy: y, r: t.n === task.chosen ? 5 : 3.4 })
-        : svg("path", { class: "span down", d: `M${x - 3} ${y - 3}l6 6m0 -6l-6 6` });
-      mark.append(svg("title", {}, `#${t.n} ${t.role}: ${t.status || "not judged yet"}${s === null ? "" : ` ${times(s)}x`}`));
-      node.append(mark);
+      const said = `#${t.n} ${t.role}: ${t.status || "not judged yet"}${s === null ? "" : ` ${times(s)}x`}`;
+      const link = svg("a", { href: place, "data-attempt": t.n, "aria-label": said });
+      link.append(svg("title", {}, said), svg("circle", { class: "target", cx: x, cy: y, r: 9 }), mark(t, x, y, t.n === task.chosen));
+      node.append(link);
     }
     node.append(svg("text", { class: "tick", x: 40, y: tall - 4 }, "attempt 0"),
       svg("text", { class: "tick", x: wide - 20, y: tall - 4, "text-anchor": "end" }, String(last)));
@@ -212,12 +251,12 @@
   function fill(node) {
     const slot = node.querySelector(":scope > .slot");
     if (slot.childNodes.length) return;
-    const task = data.cells[node.dataset.cell].tasks[node.dataset.task];
-    const picture = lineage(task);
-    if (picture) slot.append(picture);
+    const cell = data.cells[node.dataset.cell], task = cell.tasks[node.dataset.task];
+    const picture = lineage(task, `#${node.id}`);
+    if (picture) slot.append(picture, el("p", {}, el("small", {}, "Across: attempts in their order. Up: search speedup. Disc: draft; square: made from a parent; diamond: given; cross: failed, on the bottom line. The green way leads to the chosen kernel. Every mark opens its attempt.")));
     const page = 200;
     const more = (start) => {
-      slot.append(...task.tries.slice(start, start + page).map((t) => line(t, task)));
+      slot.append(...task.tries.slice(start, start + page).map((t) => line(t, task, cell)));
       if (start + page < task.tries.length) {
         const button = el("button", { type: "button" }, `${task.tries.length - start - page} more attempts`);
         button.addEventListener("click", () => { button.remove(); more(start + page); });
@@ -233,7 +272,7 @@
   function visit(node, attempt) {
     for (let up = node; up; up = up.parentElement) if (up.tagName === "DETAILS") up.open = true;
     fill(node);
-    const goal = attempt === undefined ? node : node.querySelector(`[data-attempt="${attempt}"]`) || node;
+    const goal = attempt === undefined ? node : node.querySelector(`details[data-attempt="${attempt}"]`) || node;
     goal.open = true;
     goal.scrollIntoView();
     goal.querySelector("summary").focus();
