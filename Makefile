@@ -152,5 +152,5 @@ $(VENV)/.stamp-torch $(VENV)/.stamp-embedded $(VENV)/.stamp-dev: $(BASE)
 Makefile: ;
 
 .PHONY: menuconfig guiconfig alldefconfig allyesconfig list-defconfigs savedefconfig olddefconfig \
-	listnewconfig diffconfig matrix estimate bench slurm status compare report verify mutate redteam audit aa doctor check test \
+	listnewconfig diffconfig matrix estimate bench slurm status compare report serve verify mutate redteam audit aa doctor check test \
 	litellm triton mlx lock docs clean mrproper help
