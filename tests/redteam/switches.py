@@ -200,7 +200,7 @@ SWITCHES: dict[str, Callable[[Workbench], None]] = {
     "output-limit": _native(
         "calls.c", "  kc_limit(RLIMIT_FSIZE, job->output_bytes, job->output_bytes);\n"
     ),
-    "no-threads": _native("seccomp.c", "  if (threads > 1) {\n", "  if (threads > 0) {\n"),
+    "no-threads": _native("seccomp.c", "  if (threads <= 1) when(", "  if (threads < 1) when("),
     "no-processes": _layer("seccomp"),
     "census": _constant(python_builder, "decide", lambda *_, **__: census.Finding()),
     "watcher": _constant(watched.Watcher, "follow", lambda *_: None),
